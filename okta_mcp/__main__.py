@@ -1,0 +1,67 @@
+"""The command tree: `okta-mcp VERB ...`, or `python -m okta_mcp VERB ...` from a checkout."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from okta_mcp import __version__
+
+
+class _Verbs(click.Group):
+    """Imports a verb's module only when the verb is used: `--help` loads no web server."""
+
+    _serving = ("serve",)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *self._serving])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name == "serve":
+            from okta_mcp.oauth_proxy.server import serve
+
+            return serve
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group(cls=_Verbs)
+@click.version_option(__version__, prog_name="okta-mcp")
+def main() -> None:
+    """Okta for AI assistants: the server, its client, and the tools to run them."""
+
+
+@main.group()
+def audit() -> None:
+    """Work with the audit trail."""
+
+
+@audit.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def verify(file: Path) -> None:
+    """Check that nothing in FILE was changed, removed or slipped in."""
+    from okta_mcp.audit.writer import BrokenChainError, verified_lines
+
+    events: list[dict[str, Any]] = []
+    try:
+        with file.open(encoding="utf-8") as lines:
+            events.extend(verified_lines(lines))
+    except BrokenChainError as error:
+        click.echo(f"{file}: {error}", err=True)
+        sys.exit(1)
+    span = [events[0]["time"], events[-1]["time"]] if events else []
+    click.echo(json.dumps({"lines": len(events), "unbroken": True, "from_to": span}))
+
+
+def _add_client_verbs() -> None:
+    from okta_mcp.client.commands import verbs
+
+    for verb in verbs:
+        main.add_command(verb)
+
+
+_add_client_verbs()
+
+if __name__ == "__main__":
+    main(prog_name="okta-mcp")

@@ -1,0 +1,1 @@
+"""The record of who did what: the catalogue of events, and the one writer of them."""

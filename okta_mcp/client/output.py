@@ -1,0 +1,186 @@
+"""Text for the terminal: tables, JSON, and the cleaning of everything that others wrote.
+
+Called by `commands`. Data from a server is other people's text: a name may hold an escape sequence
+that repaints the screen or a direction mark that turns a line around. Nothing of that kind passes
+here, in a table or in JSON.
+"""
+
+import json
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mcp_types import CallToolResult, Tool
+
+MAX_CELL_WIDTH = 48
+MAX_COLUMNS = 8
+# Control, format (direction marks, zero width), surrogate, private use, unassigned, separators.
+_UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+# What people look for first; the rest follows in the server's order.
+_FIRST_COLUMNS = ("id", "login", "name", "label", "email", "type", "status")
+
+
+def clean(text: str, *, keep_lines: bool = True) -> str:
+    """`text` without anything that steers a terminal; line ends and tabs may stay."""
+    kept = "\n\t" if keep_lines else ""
+    return "".join(
+        character
+        if character in kept or unicodedata.category(character) not in _UNPRINTABLE
+        else (" " if character.isspace() else "\N{REPLACEMENT CHARACTER}")
+        for character in text.replace("\r\n", "\n")
+    )
+
+
+def as_json(value: object) -> str:
+    """`value` as indented JSON in which unprintable characters are written as escapes."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return "".join(
+        character
+        if character == "\n" or unicodedata.category(character) not in _UNPRINTABLE
+        else json.dumps(character)[1:-1]
+        if ord(character) > 0x7E
+        else f"\\u{ord(character):04x}"
+        for character in text
+    )
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Aligned columns with a rule under the headings; long cells are cut with an ellipsis."""
+    cells = [[_cell(text) for text in row] for row in (headings, *rows)]
+    widths = [max(_width(row[column]) for row in cells) for column in range(len(headings))]
+    lines = [
+        "  ".join(
+            text + " " * (width - _width(text)) for text, width in zip(row, widths, strict=True)
+        )
+        for row in [cells[0], ["-" * width for width in widths], *cells[1:]]
+    ]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def identity_lines(identity: Mapping[str, Any]) -> str:
+    """Person and role, one line each."""
+    person = identity["person"]
+    name, login = str(person.get("name") or ""), str(person.get("login") or "")
+    who = f"{name} ({login})" if name and login else name or login or str(person.get("id"))
+    lines = [("Person", who), ("Role", str(identity.get("role") or "none"))]
+    groups = identity.get("groups")
+    if isinstance(groups, list) and groups:
+        lines.append(("Groups", ", ".join(map(str, groups))))
+    return "\n".join(f"{label:<8}{clean(text, keep_lines=False)}" for label, text in lines)
+
+
+def tools_table(tools: Sequence[Tool]) -> str:
+    """One line a tool: its name, and its title or the first sentence about it."""
+    count = "1 tool" if len(tools) == 1 else f"{len(tools)} tools"
+    if not tools:
+        return "No tools."
+    width = max(_width(text) for text in ("Tool", *(_cell(tool.name) for tool in tools)))
+    lines = [f"{'Tool':<{width}}  What it does", f"{'-' * width}  {'-' * 12}"]
+    lines += [
+        f"{_cell(tool.name):<{width}}  {clean(_about(tool), keep_lines=False)}" for tool in tools
+    ]
+    return "\n".join([*(line.rstrip() for line in lines), "", count])
+
+
+def result_text(result: CallToolResult) -> str:
+    """A tool's answer for people: a list as a table, an object as fields, else its text."""
+    structured = result.structured_content
+    if isinstance(structured, Mapping) and structured:
+        return _structured_text(structured)
+    return "\n".join(
+        clean(part.text) if part.type == "text" else f"[{part.type}]" for part in result.content
+    )
+
+
+def result_value(result: CallToolResult) -> object:
+    """A tool's answer for programs: its structured content, else its content blocks."""
+    if result.structured_content is not None:
+        return result.structured_content
+    return [
+        part.model_dump(mode="json", by_alias=True, exclude_none=True) for part in result.content
+    ]
+
+
+def _structured_text(structured: Mapping[str, Any]) -> str:
+    lists = [
+        name
+        for name, value in structured.items()
+        if isinstance(value, list) and all(isinstance(row, Mapping) for row in value)
+    ]
+    chosen = "items" if "items" in lists else lists[0] if len(lists) == 1 else None
+    if chosen is None:
+        return _fields(structured)
+    rest = {name: value for name, value in structured.items() if name != chosen}
+    rows = [_flat(row) for row in structured[chosen]]
+    body = _rows(rows) if rows else "Nothing found."
+    return f"{body}\n\n{_fields(rest)}" if rest else body
+
+
+def _rows(rows: Sequence[Mapping[str, str]]) -> str:
+    filled = {name: None for row in rows for name, text in row.items() if text}
+    first = [name for name in _FIRST_COLUMNS if name in filled]
+    columns = [*first, *(name for name in filled if name not in first)][:MAX_COLUMNS]
+    return table(columns, [[row.get(name, "") for name in columns] for row in rows])
+
+
+def _fields(value: Mapping[str, Any]) -> str:
+    texts = {
+        clean(name, keep_lines=False): text for name, text in _flat(value, nested=True).items()
+    }
+    width = max((_width(name) for name in texts), default=0)
+    return "\n".join(
+        f"{name:<{width}}  {clean(text, keep_lines=False)}".rstrip() for name, text in texts.items()
+    )
+
+
+def _flat(value: Mapping[str, Any], *, nested: bool = False) -> dict[str, str]:
+    """Cells by name: objects one level deep as `outer.inner`; what is deeper only if `nested`."""
+    cells: dict[str, str] = {}
+    for name, member in value.items():
+        if isinstance(member, Mapping):
+            inner = {f"{name}.{key}": item for key, item in member.items()}
+        else:
+            inner = {str(name): member}
+        for key, item in inner.items():
+            if isinstance(item, list) and not any(isinstance(one, Mapping | list) for one in item):
+                cells[key] = ", ".join(map(_scalar, item))
+            elif not isinstance(item, Mapping | list):
+                cells[key] = _scalar(item)
+            elif nested:
+                cells[key] = json.dumps(item, ensure_ascii=False)
+    return cells
+
+
+def _scalar(value: object) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _about(tool: Tool) -> str:
+    # Frameworks make a title out of the name, which tells nothing new.
+    if tool.title and tool.title.casefold().replace(" ", "_") != tool.name.casefold():
+        return tool.title
+    description = " ".join((tool.description or "").split())
+    return description.split(". ", 1)[0].removesuffix(".")
+
+
+def _cell(text: str) -> str:
+    line = clean(text, keep_lines=False)
+    if _width(line) <= MAX_CELL_WIDTH:
+        return line
+    while _width(line) > MAX_CELL_WIDTH - 1:
+        line = line[:-1]
+    return f"{line}…"
+
+
+def _width(text: str) -> int:
+    """Columns on a terminal: East Asian wide characters take two, combining marks none."""
+    return sum(
+        0
+        if unicodedata.combining(character)
+        else 2
+        if unicodedata.east_asian_width(character) in "WF"
+        else 1
+        for character in text
+    )

@@ -1,0 +1,217 @@
+"""One person at one MCP server: the access token for each request, and what to do about a 401.
+
+Called by `commands`. Every MCP request of the client passes `BearerAuth`, which refreshes a token
+before it ends and once after a 401. Only when that does not help does `Session.run` send the person
+to the browser, and then the whole piece of work runs again, which a 401 has not begun.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import TypeVar
+
+import httpx2
+from mcp.client.client import Client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPError
+from mcp_types import Implementation
+
+from okta_mcp import __version__
+from okta_mcp.client.errors import ClientError, LoginError, LoginRequiredError, UnreachableError
+from okta_mcp.client.login import CLIENT_NAME, Browser, log_in
+from okta_mcp.client.store import LoginStore, Tokens
+from okta_mcp.client.tokens import ClientForgottenError, GrantRefusedError, refresh, revoke
+
+# A token that ends within this time is refreshed first, so that it outlives its request.
+REFRESH_MARGIN_SECONDS = 60
+OAUTH_TIMEOUT_SECONDS = 30
+MCP_READ_TIMEOUT_SECONDS = 300
+
+Result = TypeVar("Result")
+
+
+class Session:
+    """The log-in at `server_url`, kept in `store`; `now` is the time in epoch seconds."""
+
+    def __init__(
+        self, server_url: str, store: LoginStore, browser: Browser, now: Callable[[], float]
+    ) -> None:
+        self._server_url = server_url
+        self._store = store
+        self._browser = browser
+        self._now = now
+
+    async def run(self, work: Callable[[Client], Awaitable[Result]]) -> Result:
+        """Do `work` with a connected MCP client, logging in first if the server asks for it.
+
+        Raises:
+            ClientError: any of its kinds; `work`'s own MCPError is the work's affair.
+        """
+        try:
+            return await self._connected(work)
+        except LoginRequiredError as refusal:
+            challenge = refusal.challenge
+        stored = self._store.load(self._server_url)
+        async with _oauth_client() as http:
+            login = await log_in(
+                http, self._server_url, challenge, stored, self._browser, self._now
+            )
+        self._store.save(login)
+        try:
+            return await self._connected(work)
+        except LoginRequiredError:
+            raise LoginError("The server refuses the token that it has just issued.") from None
+
+    async def log_out(self) -> str:
+        """Revoke and forget the stored log-in; the text says what happened.
+
+        Raises:
+            UnreachableError: forgotten here, but the server did not confirm the revocation.
+        """
+        async with self._store.locked(self._server_url):
+            login = self._store.load(self._server_url)
+            self._store.delete(self._server_url)
+        if login is None:
+            return "You were not logged in."
+        if login.tokens is None:
+            return "Logged out; there was no token left to revoke."
+        try:
+            async with _oauth_client() as http:
+                revoked = await revoke(http, login.server, login.registration, login.tokens)
+        except UnreachableError as error:
+            raise UnreachableError(
+                f"The tokens are deleted here, but may live on at the server: {error}"
+            ) from error
+        if revoked:
+            return "Logged out; the tokens are revoked and deleted."
+        return "Logged out; the tokens are deleted here, and the server offers no revocation."
+
+    async def usable_tokens(self) -> Tokens | None:
+        """The tokens to send now, refreshed if they are about to end; None if there are none."""
+        login = self._store.load(self._server_url)
+        if login is None or login.tokens is None:
+            return None
+        if not self._is_due(login.tokens):
+            return login.tokens
+        try:
+            return await self._refreshed(login.tokens) or self._still_valid(login.tokens)
+        except UnreachableError:
+            # The token endpoint is away for a moment; the token has some of its time left.
+            if self._still_valid(login.tokens) is None:
+                raise
+            return login.tokens
+
+    async def tokens_after_refusal(self, refused: Tokens) -> Tokens | None:
+        """Other tokens than `refused`, which the server answered with 401; None if none."""
+        return await self._refreshed(refused)
+
+    def _is_due(self, tokens: Tokens) -> bool:
+        return (
+            tokens.expires_at is not None
+            and tokens.expires_at - self._now() <= REFRESH_MARGIN_SECONDS
+        )
+
+    def _still_valid(self, tokens: Tokens) -> Tokens | None:
+        ended = tokens.expires_at is not None and tokens.expires_at <= self._now()
+        return None if ended else tokens
+
+    async def _refreshed(self, stale: Tokens) -> Tokens | None:
+        async with self._store.locked(self._server_url):
+            login = self._store.load(self._server_url)
+            if login is None or login.tokens is None:
+                return None
+            if login.tokens.access_token != stale.access_token:
+                # Somebody else refreshed while we waited; doing it again would spend their token.
+                return login.tokens
+            if login.tokens.refresh_token is None:
+                return None
+            try:
+                async with _oauth_client() as http:
+                    fresh = await refresh(
+                        http, login.server, login.registration, login.tokens, self._now
+                    )
+            except GrantRefusedError:
+                self._store.save(replace(login, tokens=None))
+                return None
+            except ClientForgottenError:
+                self._store.delete(self._server_url)
+                return None
+            self._store.save(replace(login, tokens=fresh))
+            return fresh
+
+    async def _connected(self, work: Callable[[Client], Awaitable[Result]]) -> Result:
+        auth = BearerAuth(self)
+        timeout = httpx2.Timeout(OAUTH_TIMEOUT_SECONDS, read=MCP_READ_TIMEOUT_SECONDS)
+        async with httpx2.AsyncClient(auth=auth, timeout=timeout) as http:
+            try:
+                client = Client(
+                    streamable_http_client(self._server_url, http_client=http),
+                    client_info=Implementation(name=CLIENT_NAME, version=__version__),
+                )
+                async with client:
+                    return await work(client)
+            except (MCPError, ExceptionGroup) as error:
+                raise _cause(error, self._server_url, auth.last_error_status) from error
+
+
+class BearerAuth(httpx2.Auth):
+    """Puts the access token on each MCP request (RFC 6750 section 2.1), one retry after a 401."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.last_error_status: int | None = None
+
+    async def async_auth_flow(
+        self, request: httpx2.Request
+    ) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
+        """Called by httpx2 for each request.
+
+        Raises:
+            LoginRequiredError: the server answered 401 and no stored token helps.
+        """
+        tokens = await self._session.usable_tokens()
+        response = yield _authorized(request, tokens)
+        if response.status_code == 401 and tokens is not None:
+            tokens = await self._session.tokens_after_refusal(tokens)
+            if tokens is not None:
+                response = yield _authorized(request, tokens)
+        if response.status_code == 401:
+            raise LoginRequiredError(response.headers)
+        if response.status_code >= 400:
+            self.last_error_status = response.status_code
+
+
+def _authorized(request: httpx2.Request, tokens: Tokens | None) -> httpx2.Request:
+    if tokens is not None:
+        request.headers["Authorization"] = f"Bearer {tokens.access_token}"
+    return request
+
+
+@asynccontextmanager
+async def _oauth_client() -> AsyncIterator[httpx2.AsyncClient]:
+    # Redirects stay off: a token request must not be carried to another place.
+    async with httpx2.AsyncClient(timeout=OAUTH_TIMEOUT_SECONDS) as http:
+        yield http
+
+
+def _cause(error: Exception, server_url: str, http_status: int | None) -> Exception:
+    """The one exception that a person cares about, out of the transport's task groups."""
+    leaves = _leaves(error)
+    for leaf in leaves:
+        if isinstance(leaf, ClientError):
+            return leaf
+    for leaf in leaves:
+        if isinstance(leaf, MCPError):
+            status = f" (HTTP {http_status})" if http_status else ""
+            return UnreachableError(
+                f"{server_url} does not answer as an MCP server: {leaf}{status}"
+            )
+        if isinstance(leaf, httpx2.HTTPError):
+            return UnreachableError(f"Cannot reach {server_url}: {leaf or type(leaf).__name__}")
+    return error
+
+
+def _leaves(error: Exception) -> list[Exception]:
+    if not isinstance(error, ExceptionGroup):
+        return [error]
+    return [leaf for member in error.exceptions for leaf in _leaves(member)]

@@ -1,0 +1,1 @@
+"""`/mcp`: the one way a request takes through it, and the MCP server behind."""

@@ -1,0 +1,265 @@
+"""The one way through `/mcp`, as an ordered list of steps (design 17).
+
+    origin     a page of another site may not use a person's browser to get here
+    principal  the access token stands for a grant; nothing else counts
+    limits     the body is read and counted only now
+    message    one JSON-RPC message, in the form that the revision demands
+    role       live, for what depends on it; an account that may not act ends everything
+    decision   the policy, by exact name
+    dispatch   to FastMCP, without the caller's credentials
+    audit      one line for each call, list and refusal
+
+No session is kept: `Mcp-Session-Id` is neither issued nor looked at, GET and DELETE are 405.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Message as AsgiMessage
+
+from okta_mcp.audit.writer import Audit
+from okta_mcp.mcp_endpoint.decision import ROLE_METHODS, Verdict, verdict
+from okta_mcp.mcp_endpoint.messages import (
+    INVALID_REQUEST,
+    UNAVAILABLE,
+    Message,
+    MessageError,
+    error_body,
+    parsed,
+)
+from okta_mcp.oauth_proxy.bearer import BearerError, BearerGuard
+from okta_mcp.oauth_proxy.grants import Bearer, Grants
+from okta_mcp.oauth_proxy.parameters import ParametersError, bounded_body
+from okta_mcp.oauth_proxy.trace import trace
+from okta_mcp.okta.directory import (
+    DirectoryUnavailableError,
+    PersonInactiveError,
+    SignInAgainError,
+)
+from okta_mcp.rbac.policy import Policy
+from okta_mcp.rbac.principal import Principal, current_principal
+from okta_mcp.rbac.roles import LiveRoles
+from okta_mcp.tools.call import Call, current_call
+
+LARGEST_MESSAGE = 1024 * 1024
+_LONGEST_SUBJECT = 128
+# What a caller sends to prove who it is stays on this side of the dispatch.
+_CREDENTIALS = frozenset({b"authorization", b"cookie", b"content-length", b"transfer-encoding"})
+
+
+class McpEndpoint:
+    """The ASGI application at /mcp; `dispatch` is FastMCP's."""
+
+    def __init__(
+        self,
+        dispatch: ASGIApp,
+        guard: BearerGuard,
+        grants: Grants,
+        roles: LiveRoles,
+        policy: Policy,
+        audit: Audit,
+        *,
+        is_allowed_origin: Callable[[str], bool],
+    ) -> None:
+        self._dispatch = dispatch
+        self._guard = guard
+        self._grants = grants
+        self._roles = roles
+        self._policy = policy
+        self._audit = audit
+        self._is_allowed_origin = is_allowed_origin
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        try:
+            self._check_origin(request)
+            bearer = await self._guard.admitted(request)
+            _check_method(request)
+            message = await _message(request)
+            principal = await self._principal(bearer, message)
+            judged = verdict(message, principal, self._policy)
+        except _RefusedError as refusal:
+            await refusal.response(scope, receive, send)
+            return
+        except BearerError as error:
+            if error.was_presented:
+                self._audit.write(
+                    "bearer.refused", "refused", reason=error.reason, **trace(request)
+                )
+            await _unauthorized(error)(scope, receive, send)
+            return
+        except MessageError as error:
+            body = error_body(error.code, error.message, error.request_id)
+            await _json(body, status=400)(scope, receive, send)
+            return
+        except DirectoryUnavailableError:
+            text = "Okta does not answer, so your groups cannot be checked; try again in a minute"
+            await _json(error_body(UNAVAILABLE, text, message.request_id))(scope, receive, send)
+            self._audited(request, message, _stranger(bearer), Verdict(event="tool.refused"), None)
+            return
+        if judged.answer is not None:
+            self._audited(request, message, principal, judged, None)
+            await _json(judged.answer)(scope, receive, send)
+            return
+        await self._dispatched(request, send, message, principal, judged)
+
+    def _check_origin(self, request: Request) -> None:
+        origin = request.headers.get("origin")
+        if origin is not None and not self._is_allowed_origin(origin):
+            text = f"pages of {origin[:200]} may not call this server; see ALLOWED_ORIGINS"
+            raise _RefusedError(_json(error_body(INVALID_REQUEST, text, None), status=403))
+
+    async def _principal(self, bearer: Bearer, message: Message) -> Principal:
+        """Who asks, with the live role where the message depends on it."""
+        principal = _stranger(bearer)
+        if message.method not in ROLE_METHODS:
+            return principal
+        grant = bearer.grant
+        try:
+            decision = await self._roles.current(grant.user_id, grant.upstream_id)
+        except PersonInactiveError:
+            raise self._guard.refused("the account is not active") from None
+        except SignInAgainError:
+            await self._grants.end(grant, "okta_sign_in_ended")
+            raise self._guard.refused("the sign-in at Okta has ended") from None
+        return replace(principal, decision=decision)
+
+    async def _dispatched(
+        self,
+        request: Request,
+        send: Send,
+        message: Message,
+        principal: Principal,
+        judged: Verdict,
+    ) -> None:
+        call = Call(user_id=principal.user_id, tool=judged.subject or message.method)
+        current_principal.set(principal)
+        current_call.set(call)
+        started = time.perf_counter()
+        scope, receive = _handed_on(request, message)
+        try:
+            await self._dispatch(scope, receive, _uncached(send))
+        except BaseException:
+            # Also a caller that hung up: the call was made and stands in the record.
+            call.error_code = call.error_code or "interrupted"
+            raise
+        finally:
+            milliseconds = round((time.perf_counter() - started) * 1000)
+            self._audited(request, message, principal, judged, call, milliseconds=milliseconds)
+
+    def _audited(
+        self,
+        request: Request,
+        message: Message,
+        principal: Principal,
+        judged: Verdict,
+        call: Call | None,
+        **measured: Any,
+    ) -> None:
+        if judged.event is None:
+            return
+        decision = principal.decision
+        outcome = "refused" if call is None else ("failure" if call.error_code else "success")
+        listed = {}
+        if judged.event == "tools.listed" and decision is not None:
+            tools = self._policy.allowed("tools", decision.role, principal.scopes)
+            listed["count"] = len(tools)
+        self._audit.write(
+            judged.event,
+            outcome,
+            reason=judged.reason if call is None else call.error_code,
+            subject=judged.subject[:_LONGEST_SUBJECT] if judged.subject else None,
+            method=message.method if judged.subject is None else None,
+            user_id=principal.user_id,
+            login=principal.login,
+            role=decision.role if decision else None,
+            client_id=principal.client_id,
+            client_name=principal.client_name,
+            grant=principal.grant_key.partition("/")[2],
+            okta_request_ids=call.okta_request_ids or None if call else None,
+            **listed,
+            **measured,
+            **trace(request),
+        )
+
+
+class _RefusedError(Exception):
+    def __init__(self, response: Response) -> None:
+        super().__init__()
+        self.response = response
+
+
+def _check_method(request: Request) -> None:
+    if request.method != "POST":
+        text = "this server keeps no session and opens no stream; send POST"
+        body = error_body(INVALID_REQUEST, text, None)
+        raise _RefusedError(_json(body, status=405, headers={"Allow": "POST"}))
+
+
+async def _message(request: Request) -> Message:
+    try:
+        return parsed(await bounded_body(request, LARGEST_MESSAGE))
+    except ParametersError as error:
+        body = error_body(INVALID_REQUEST, error.reason, None)
+        raise _RefusedError(_json(body, status=error.status)) from None
+
+
+def _stranger(bearer: Bearer) -> Principal:
+    """The principal of a grant whose role has not been asked for."""
+    grant = bearer.grant
+    return Principal(
+        user_id=grant.user_id,
+        login=grant.login,
+        name=grant.name,
+        client_id=grant.client_id,
+        client_name=grant.client_name,
+        grant_key=grant.key,
+        scopes=frozenset(bearer.scopes),
+    )
+
+
+def _handed_on(request: Request, message: Message) -> tuple[Scope, Receive]:
+    """The request for the dispatch: the message as it was decided on, no credentials.
+
+    The body is written again, so that no second reading of the same bytes can mean another call.
+    """
+    body = json.dumps(message.raw, separators=(",", ":")).encode()
+    headers = [pair for pair in request.scope["headers"] if pair[0] not in _CREDENTIALS]
+    headers.append((b"content-length", str(len(body)).encode()))
+    pending: list[AsgiMessage] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive() -> AsgiMessage:
+        return pending.pop() if pending else await request.receive()
+
+    return {**request.scope, "headers": headers}, receive
+
+
+def _uncached(send: Send) -> Send:
+    async def sent(message: AsgiMessage) -> None:
+        if message["type"] == "http.response.start":
+            names = {name.lower() for name, _ in message.get("headers", ())}
+            if b"cache-control" not in names:
+                pair = (b"cache-control", b"no-store")
+                message = {**message, "headers": [*message.get("headers", ()), pair]}
+        await send(message)
+
+    return sent
+
+
+def _json(
+    body: dict[str, Any], *, status: int = 200, headers: dict[str, str] | None = None
+) -> Response:
+    uncached = {"Cache-Control": "no-store"}
+    return JSONResponse(body, status_code=status, headers=uncached | (headers or {}))
+
+
+def _unauthorized(error: BearerError) -> Response:
+    code = "invalid_token" if error.was_presented else "unauthorized"
+    body = {"error": code, "error_description": error.reason}
+    return _json(body, status=error.status, headers={"WWW-Authenticate": error.challenge})

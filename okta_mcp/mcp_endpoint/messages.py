@@ -1,0 +1,95 @@
+"""JSON-RPC as it arrives and as refusals are written (MCP base protocol, JSON-RPC 2.0)."""
+
+import json
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+PARSE_ERROR = -32700
+INVALID_REQUEST = -32600
+METHOD_NOT_FOUND = -32601
+INVALID_PARAMS = -32602
+UNAVAILABLE = -32000
+
+_DEEPEST = 64
+
+RequestId = str | int | None
+
+
+class MessageError(Exception):
+    """The body is no message that this server takes; answered with HTTP 400."""
+
+    def __init__(self, code: int, message: str, request_id: RequestId = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.request_id = request_id
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One request or notification; `raw` is what is handed on."""
+
+    method: str
+    params: dict[str, Any]
+    request_id: RequestId
+    raw: dict[str, Any]
+
+    @property
+    def is_notification(self) -> bool:
+        """Whether no answer is expected."""
+        return "id" not in self.raw
+
+    def text_param(self, name: str) -> str:
+        """A parameter that must be text; raises `MessageError`."""
+        value = self.params.get(name)
+        if not isinstance(value, str):
+            raise MessageError(INVALID_REQUEST, f"params.{name} must be text", self.request_id)
+        return value
+
+
+def parsed(body: bytes) -> Message:
+    """The message of a body; raises `MessageError`."""
+    try:
+        raw = json.loads(body, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise MessageError(PARSE_ERROR, "the body is not JSON") from None
+    if isinstance(raw, list):
+        raise MessageError(INVALID_REQUEST, "send one message at a time; batches are not taken")
+    if not isinstance(raw, dict) or raw.get("jsonrpc") != "2.0" or _is_deep(raw):
+        raise MessageError(INVALID_REQUEST, "the body is not a JSON-RPC 2.0 message")
+    request_id = raw.get("id")
+    if isinstance(request_id, bool) or not isinstance(request_id, str | int | None):
+        raise MessageError(INVALID_REQUEST, "id must be text or an integer")
+    method, params = raw.get("method"), raw.get("params", {})
+    if not isinstance(method, str) or not isinstance(params, dict):
+        raise MessageError(INVALID_REQUEST, "method and params are missing or wrong", request_id)
+    if ("id" in raw) == method.startswith("notifications/"):
+        raise MessageError(INVALID_REQUEST, "a request has an id, a notification none", request_id)
+    return Message(method, params, request_id, raw)
+
+
+def error_body(code: int, message: str, request_id: RequestId, data: Any = None) -> dict[str, Any]:
+    """An error answer."""
+    error: dict[str, Any] = {"code": code, "message": message}
+    if data is not None:
+        error["data"] = data
+    return {"jsonrpc": "2.0", "id": request_id, "error": error}
+
+
+def _is_deep(value: Any) -> bool:
+    """Whether containers are nested deeper than the bound; walks level by level."""
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [
+            child
+            for parent in level
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+            if isinstance(child, dict | list)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)

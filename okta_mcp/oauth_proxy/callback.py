@@ -1,0 +1,191 @@
+"""`GET /oauth/callback`: a browser comes back from Okta.
+
+The steps, in this order: the state is used up; the browser must be the one that started; Okta's
+error, if any, becomes a page of ours; the code becomes tokens and the ID token is verified; the
+person's role is resolved; only then a session begins. A bad sign-in makes no session and no code.
+"""
+
+from collections.abc import Callable
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from okta_mcp.audit.writer import Audit
+from okta_mcp.oauth_proxy.errors import PageError
+from okta_mcp.oauth_proxy.login import LEG_TTL_SECONDS, Legs
+from okta_mcp.oauth_proxy.parameters import Parameters, ParametersError, query_parameters
+from okta_mcp.oauth_proxy.sessions import Sessions
+from okta_mcp.oauth_proxy.trace import trace
+from okta_mcp.oauth_proxy.upstreams import Upstreams
+from okta_mcp.okta.directory import DirectoryUnavailableError, PersonInactiveError
+from okta_mcp.okta.oidc import (
+    OktaLogin,
+    OktaLoginError,
+    OktaRefusedError,
+    OktaUnreachableError,
+    UpstreamTokens,
+    callback_refusal,
+)
+from okta_mcp.rbac.roles import LiveRoles, RoleDecision
+from okta_mcp.stores.records import CheckedRequest, Leg, Mark, PendingConsent, Records, digest
+
+# Reasons that lie with Okta or with this server's configuration, not with the person.
+_SERVER_ERRORS = frozenset(
+    "okta_unreachable wrong_client_secret too_many_groups id_token_refused roles_unavailable"
+    " refresh_grant_missing".split()
+)
+
+
+class CallbackEndpoint:
+    """Finishes a sign-in. `keeps_upstream`: roles depend on Okta's refresh token of the person."""
+
+    def __init__(
+        self,
+        records: Records,
+        legs: Legs,
+        login: OktaLogin,
+        upstreams: Upstreams,
+        roles: LiveRoles,
+        sessions: Sessions,
+        audit: Audit,
+        *,
+        keeps_upstream: bool,
+        now: Callable[[], float],
+    ) -> None:
+        self._records = records
+        self._legs = legs
+        self._login = login
+        self._upstreams = upstreams
+        self._roles = roles
+        self._sessions = sessions
+        self._audit = audit
+        self._keeps_upstream = keeps_upstream
+        self._now = now
+
+    async def get(self, request: Request) -> Response:
+        """To the consent page, or to the start page where no client asked."""
+        leg: Leg | None = None
+        try:
+            parameters = _parameters(request)
+            leg = await self._used_leg(parameters)
+            if not self._legs.is_bound(request, leg):
+                leg = None
+                raise PageError("wrong_browser")
+            tokens = await self._tokens(parameters, leg)
+            user_id = str(tokens.claims["sub"])
+            upstream_id = await self._kept_upstream(tokens)
+            decision = await self._role(user_id, upstream_id, tokens)
+        except PageError as error:
+            self._audit.write("login.refused", "refused", reason=error.reason, **trace(request))
+            raise
+        except OktaLoginError as error:
+            self._audit.write("login.refused", "refused", reason=error.reason, **trace(request))
+            raise _page_of(error.reason, leg.request if leg else None) from error
+        return await self._signed_in(request, leg, tokens, user_id, upstream_id, decision)
+
+    async def _used_leg(self, parameters: Parameters) -> Leg:
+        """The trip of this state, which works only once."""
+        state = parameters.one("state")
+        if not state:
+            raise PageError("invalid_request")
+        key = digest(state)
+        leg = await self._records.legs.take(key)
+        if leg is None:
+            used = await self._records.used_states.get(key)
+            raise PageError("sign_in_used" if used else "sign_in_expired")
+        await self._records.used_states.put(key, Mark(at=self._now()), LEG_TTL_SECONDS)
+        return leg
+
+    async def _tokens(self, parameters: Parameters, leg: Leg) -> UpstreamTokens:
+        issuer = parameters.one("iss")
+        if issuer is not None and issuer.rstrip("/") != self._login.issuer:
+            raise PageError("id_token_refused")
+        error = parameters.one("error")
+        if error is not None:
+            raise callback_refusal(error, parameters.one("error_description") or "")
+        code = parameters.one("code")
+        if code is None:
+            raise PageError("invalid_request")
+        return await self._login.exchanged(code, self._legs.verifier(leg), leg.nonce)
+
+    async def _kept_upstream(self, tokens: UpstreamTokens) -> str | None:
+        if not self._keeps_upstream:
+            return None
+        if tokens.refresh_token is None:
+            raise OktaRefusedError("refresh_grant_missing")
+        return await self._upstreams.keep(tokens.refresh_token)
+
+    async def _role(
+        self, user_id: str, upstream_id: str | None, tokens: UpstreamTokens
+    ) -> RoleDecision:
+        try:
+            return await self._roles.at_sign_in(user_id, upstream_id, tokens)
+        except PersonInactiveError:
+            raise OktaRefusedError("account_inactive") from None
+        except DirectoryUnavailableError as error:
+            raise OktaUnreachableError("roles_unavailable") from error
+
+    async def _signed_in(
+        self,
+        request: Request,
+        leg: Leg,
+        tokens: UpstreamTokens,
+        user_id: str,
+        upstream_id: str | None,
+        decision: RoleDecision,
+    ) -> Response:
+        earlier = await self._sessions.of(request)
+        if earlier is not None:
+            await self._sessions.end(earlier)
+            await self._upstreams.release(earlier.user_id, earlier.upstream_id)
+        target = "/"
+        if leg.request is not None:
+            target = f"/oauth/consent?request={leg.request.id}"
+        # Not the consent page itself: its URL would be this one, with Okta's code in it.
+        response = RedirectResponse(target, status_code=303)
+        claims = tokens.claims
+        login = str(claims.get("preferred_username") or claims.get("email") or user_id)
+        await self._sessions.start(
+            response,
+            user_id=user_id,
+            login=login,
+            name=str(claims.get("name") or login),
+            id_token=tokens.id_token,
+            upstream_id=upstream_id,
+        )
+        if leg.request is not None:
+            await self._records.pending.put(
+                leg.request.id, PendingConsent(leg.request, user_id), LEG_TTL_SECONDS
+            )
+        self._audit.write(
+            "login.succeeded",
+            user_id=user_id,
+            login=login,
+            role=decision.role,
+            groups=decision.groups,
+            source=decision.source,
+            amr=claims.get("amr"),
+            client_id=leg.request.client_id if leg.request else None,
+            **trace(request),
+        )
+        return response
+
+
+def _parameters(request: Request) -> Parameters:
+    try:
+        parameters = query_parameters(request)
+        parameters.check_no_repetition()
+    except ParametersError as error:
+        raise PageError("invalid_request", status=error.status) from None
+    return parameters
+
+
+def _page_of(reason: str, checked: CheckedRequest | None) -> PageError:
+    """403 where Okta refused the person, 502 where Okta or the configuration is at fault."""
+    at_fault = reason in _SERVER_ERRORS
+    return PageError(
+        reason,
+        status=502 if at_fault else 403,
+        finishes=checked,
+        finish_code="server_error" if at_fault else "access_denied",
+    )

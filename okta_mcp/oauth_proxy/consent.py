@@ -1,0 +1,323 @@
+"""`/oauth/consent`: a signed-in person decides about one client.
+
+`ConsentStep` is what happens to every checked request once somebody is signed in, whether the
+browser came from the client or from Okta: role, scopes cut with the role, an earlier answer that
+still holds, else the page. Only a press on `Allow` makes a code; whatever else arrives is a no.
+"""
+
+from collections.abc import Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from okta_mcp.audit.writer import Audit
+from okta_mcp.oauth_proxy.errors import PageError
+from okta_mcp.oauth_proxy.forms import FORM_TTL_SECONDS, Form
+from okta_mcp.oauth_proxy.grants import Grants
+from okta_mcp.oauth_proxy.parameters import ParametersError, form_parameters, query_parameters
+from okta_mcp.oauth_proxy.register import USED_CLIENT_SECONDS
+from okta_mcp.oauth_proxy.responses import CONSENT_FORM, Responses, client_view
+from okta_mcp.oauth_proxy.scopes import NoScopeLeftError, cut_with_role
+from okta_mcp.oauth_proxy.sessions import Sessions
+from okta_mcp.oauth_proxy.trace import reference_of, trace
+from okta_mcp.okta.directory import (
+    DirectoryUnavailableError,
+    PersonInactiveError,
+    SignInAgainError,
+)
+from okta_mcp.pages import Consent
+from okta_mcp.rbac.families import FAMILIES, OFFLINE_ACCESS
+from okta_mcp.rbac.policy import Policy, Role
+from okta_mcp.rbac.roles import LiveRoles
+from okta_mcp.stores.interface import StoreFullError
+from okta_mcp.stores.records import (
+    CheckedRequest,
+    Client,
+    Mark,
+    Records,
+    RememberedConsent,
+    Session,
+    digest,
+)
+
+_NO_FAMILY = "Time"
+
+
+class ConsentStep:
+    """Answers a checked request of a signed-in person."""
+
+    def __init__(
+        self,
+        records: Records,
+        grants: Grants,
+        roles: LiveRoles,
+        policy: Policy,
+        responses: Responses,
+        audit: Audit,
+        *,
+        consent_ttl_seconds: int,
+        now: Callable[[], float],
+    ) -> None:
+        self._records = records
+        self._grants = grants
+        self._roles = roles
+        self._policy = policy
+        self._responses = responses
+        self._audit = audit
+        self._consent_ttl_seconds = consent_ttl_seconds
+        self._now = now
+
+    async def answer(self, request: Request, checked: CheckedRequest, session: Session) -> Response:
+        """A code where an earlier answer holds, else the page that asks."""
+        client, role, scopes = await self._subject(checked, session)
+        if scopes is None:
+            return self._no_scope_left(checked)
+        if await self._is_remembered(checked, session, scopes):
+            return await self._approved(
+                request, client, checked, session, scopes, role, "consent.remembered"
+            )
+        if "none" in checked.prompt:
+            return self._responses.refused(
+                checked.redirect_uri,
+                checked.state,
+                "consent_required",
+                "the person has to be asked",
+            )
+        return self._page(request, client, checked, session, scopes, role)
+
+    async def allowed(
+        self, request: Request, checked: CheckedRequest, session: Session
+    ) -> Response:
+        """The person pressed `Allow`: a grant and its code."""
+        client, role, scopes = await self._subject(checked, session)
+        if scopes is None:
+            return self._no_scope_left(checked)
+        remembered = RememberedConsent(self._now() + self._consent_ttl_seconds)
+        await self._records.consents.put(
+            _consent_key(checked, session, scopes), remembered, self._consent_ttl_seconds
+        )
+        return await self._approved(
+            request, client, checked, session, scopes, role, "consent.granted"
+        )
+
+    async def _subject(
+        self, checked: CheckedRequest, session: Session
+    ) -> tuple[Client, Role, tuple[str, ...] | None]:
+        """The client, the person's role, and the scopes it leaves; None where it leaves none.
+
+        Raises `PageError` where the person has no role, or it cannot be known.
+        """
+        client = await self._records.clients.get(checked.client_id)
+        if client is None:
+            raise PageError("unknown_client")
+        try:
+            decision = await self._roles.current(session.user_id, session.upstream_id)
+        except PersonInactiveError:
+            raise PageError("account_inactive", status=403, finishes=checked) from None
+        except SignInAgainError:
+            raise PageError("sign_in_expired", finishes=checked) from None
+        except DirectoryUnavailableError:
+            raise PageError(
+                "roles_unavailable", status=502, finishes=checked, finish_code="server_error"
+            ) from None
+        if decision.role is None:
+            raise PageError("no_role", status=403, finishes=checked, person=session.name)
+        try:
+            scopes = cut_with_role(checked.scopes, self._policy.families(decision.role))
+        except NoScopeLeftError:
+            return client, decision.role, None
+        return client, decision.role, scopes
+
+    def _no_scope_left(self, checked: CheckedRequest) -> Response:
+        return self._responses.refused(
+            checked.redirect_uri,
+            checked.state,
+            "invalid_scope",
+            "the person's role gives none of the scopes that were asked for",
+        )
+
+    async def _is_remembered(
+        self, checked: CheckedRequest, session: Session, scopes: tuple[str, ...]
+    ) -> bool:
+        """Whether an earlier answer may stand in for the person's press.
+
+        Never when another site sent the browser, or when the browser does not say: a page that
+        somebody opens by accident must not be able to connect a client.
+        """
+        if "consent" in checked.prompt or checked.fetch_site not in ("none", "same-origin"):
+            return False
+        key = _consent_key(checked, session, scopes)
+        return await self._records.consents.get(key) is not None
+
+    async def _approved(
+        self,
+        request: Request,
+        client: Client,
+        checked: CheckedRequest,
+        session: Session,
+        scopes: tuple[str, ...],
+        role: Role,
+        event: str,
+    ) -> Response:
+        try:
+            await self._records.clients.put(client.client_id, client, USED_CLIENT_SECONDS)
+            code = await self._grants.open(session, client, checked, scopes, role)
+        except StoreFullError:
+            raise PageError(
+                "server_busy", status=503, finishes=checked, finish_code="temporarily_unavailable"
+            ) from None
+        self._audit.write(
+            event,
+            user_id=session.user_id,
+            login=session.login,
+            role=role,
+            client_id=client.client_id,
+            client_name=client.name,
+            redirect_uri=checked.redirect_uri,
+            scopes=scopes,
+            **trace(request),
+        )
+        return self._responses.granted(checked.redirect_uri, checked.state, code)
+
+    def _page(
+        self,
+        request: Request,
+        client: Client,
+        checked: CheckedRequest,
+        session: Session,
+        scopes: tuple[str, ...],
+        role: Role,
+    ) -> Response:
+        form = Form(id=checked.id, request=checked, user_id=session.user_id)
+        sealed, cookie = self._responses.forms.issued(CONSENT_FORM, form)
+        view = Consent(
+            client=client_view(client, checked.redirect_uri),
+            person_name=session.name,
+            person_login=session.login,
+            role=role,
+            scopes=scopes,
+            tools=self._tools_by_family(role, scopes),
+            access_ends_at=self._grants.end_of_access(scopes),
+            now=self._now(),
+            stays_connected=OFFLINE_ACCESS in scopes,
+            remembered_seconds=self._consent_ttl_seconds,
+            form_token=sealed,
+            reference=reference_of(request),
+        )
+        response = self._responses.page(self._responses.pages.consent(view))
+        self._responses.forms.keep(request, response, form, cookie)
+        return response
+
+    def _tools_by_family(
+        self, role: Role, scopes: tuple[str, ...]
+    ) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        titles = {family.scope: family.title for family in FAMILIES}
+        grouped: dict[str, tuple[str, ...]] = {}
+        for name in self._policy.allowed("tools", role, scopes):
+            title = titles.get(self._policy.scope_of(name) or "", _NO_FAMILY)
+            grouped[title] = (*grouped.get(title, ()), name)
+        return tuple(grouped.items())
+
+
+class ConsentEndpoint:
+    """GET shows the page to the browser that came from Okta; POST takes the answer."""
+
+    def __init__(
+        self,
+        step: ConsentStep,
+        records: Records,
+        sessions: Sessions,
+        responses: Responses,
+        audit: Audit,
+        *,
+        now: Callable[[], float],
+    ) -> None:
+        self._step = step
+        self._records = records
+        self._sessions = sessions
+        self._responses = responses
+        self._audit = audit
+        self._now = now
+
+    async def get(self, request: Request) -> Response:
+        """May be reloaded; approves nothing by itself."""
+        try:
+            request_id = query_parameters(request).one("request")
+        except ParametersError as error:
+            raise PageError("invalid_request", status=error.status) from None
+        session = await self._sessions.of(request)
+        pending = await self._records.pending.get(request_id) if request_id else None
+        if pending is None or session is None:
+            raise PageError("sign_in_expired")
+        if pending.user_id != session.user_id:
+            raise PageError("other_person", finishes=pending.request)
+        if await self._records.answered_forms.get(pending.request.id) is not None:
+            raise PageError("sign_in_used")
+        response = await self._step.answer(request, pending.request, session)
+        if response.status_code == 303:
+            # The client has its answer; a reload must not make another one.
+            await self._records.pending.delete(pending.request.id)
+        return response
+
+    async def post(self, request: Request) -> Response:
+        """Back to the client, with a code for `Allow` and with an error for everything else."""
+        try:
+            parameters = await form_parameters(request)
+            sealed, decision = parameters.one("form"), parameters.one("decision")
+        except ParametersError as error:
+            raise PageError("invalid_request", status=error.status) from None
+        try:
+            form = self._responses.forms.read(request, CONSENT_FORM, sealed)
+            checked = form.request
+            if checked is None:
+                raise PageError("invalid_request")
+            session = await self._session_of_form(request, form) if decision == "allow" else None
+            await self._answer_once(checked)
+        except PageError as error:
+            self._audit.write("consent.refused", "refused", reason=error.reason, **trace(request))
+            raise
+        if session is not None:
+            response = await self._step.allowed(request, checked, session)
+        else:
+            response = await self._denied(request, form, checked)
+        self._responses.forms.forget(response, form)
+        return response
+
+    async def _session_of_form(self, request: Request, form: Form) -> Session:
+        """The session of the person to whom the form was shown, who must still be signed in."""
+        session = await self._sessions.of(request)
+        if session is None or form.user_id is None:
+            raise PageError("sign_in_expired", finishes=form.request)
+        if session.user_id != form.user_id:
+            raise PageError("other_person", finishes=form.request)
+        return session
+
+    async def _answer_once(self, checked: CheckedRequest) -> None:
+        first = await self._records.answered_forms.put(
+            checked.id, Mark(at=self._now()), FORM_TTL_SECONDS, if_absent=True
+        )
+        if not first:
+            raise PageError("sign_in_used")
+
+    async def _denied(self, request: Request, form: Form, checked: CheckedRequest) -> Response:
+        session = await self._sessions.of(request)
+        self._audit.write(
+            "consent.denied",
+            reason=form.error,
+            user_id=session.user_id if session else None,
+            login=session.login if session else None,
+            client_id=checked.client_id,
+            redirect_uri=checked.redirect_uri,
+            **trace(request),
+        )
+        description = (
+            "the person did not allow it"
+            if form.error == "access_denied"
+            else "the sign-in could not be finished"
+        )
+        return self._responses.refused(checked.redirect_uri, checked.state, form.error, description)
+
+
+def _consent_key(checked: CheckedRequest, session: Session, scopes: tuple[str, ...]) -> str:
+    what = "\n".join((checked.client_id, checked.redirect_uri, " ".join(sorted(scopes))))
+    return f"{session.user_id}/{digest(what)}"

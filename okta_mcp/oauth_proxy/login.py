@@ -1,0 +1,172 @@
+"""`/oauth/login`: the button that leads to Okta.
+
+Only the press makes Okta's `state`, nonce and PKCE verifier and binds them to this browser by a
+cookie, so nothing that could be seen before the press works at the callback. The form may be sent
+again (Back, reload, second tab): each press starts a fresh trip and ends the earlier one.
+"""
+
+import hashlib
+import secrets
+
+from itsdangerous import BadSignature, TimestampSigner
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from okta_mcp.audit.writer import Audit
+from okta_mcp.oauth_proxy.cookies import Cookies
+from okta_mcp.oauth_proxy.errors import PageError
+from okta_mcp.oauth_proxy.forms import Form
+from okta_mcp.oauth_proxy.parameters import ParametersError, form_parameters
+from okta_mcp.oauth_proxy.responses import SIGN_IN_FORM, Responses
+from okta_mcp.oauth_proxy.sessions import Sessions
+from okta_mcp.oauth_proxy.trace import reference_of, trace
+from okta_mcp.okta.oidc import OktaLogin, OktaLoginError, new_verifier
+from okta_mcp.pages import SignIn
+from okta_mcp.stores.interface import StoreFullError
+from okta_mcp.stores.records import CheckedRequest, LatestLeg, Leg, Records, digest
+from okta_mcp.stores.sealing import Sealer
+
+LEG_TTL_SECONDS = 600
+VERIFIER = "okta code verifier"
+# Okta takes letters, digits and , . _ - in a state; this is 64 random bytes of them.
+_STATE_BYTES = 64
+_COOKIE = "leg"
+
+
+class Legs:
+    """The trips of browsers to Okta: each bound to the browser that started it, each used once."""
+
+    def __init__(self, records: Records, sealer: Sealer, key: bytes, cookies: Cookies) -> None:
+        self._records = records
+        self._sealer = sealer
+        self._signer = TimestampSigner(key, digest_method=hashlib.sha256)
+        self._cookies = cookies
+
+    async def start(
+        self, request: Request, checked: CheckedRequest | None
+    ) -> tuple[str, str, str, str]:
+        """Store a new trip; its state, nonce, verifier, and the value of its binding cookie."""
+        state = secrets.token_urlsafe(_STATE_BYTES)
+        nonce, verifier = secrets.token_urlsafe(32), new_verifier()
+        # Several tabs of one browser share the binding, so that each of them can come back.
+        binding = self._bound(request) or secrets.token_urlsafe(32)
+        leg = Leg(
+            request=checked,
+            nonce=nonce,
+            verifier_sealed=self._sealer.seal(verifier, VERIFIER),
+            binding_digest=digest(binding),
+        )
+        await self._records.legs.put(digest(state), leg, LEG_TTL_SECONDS)
+        if checked is not None:
+            earlier = await self._records.latest_legs.take(checked.id)
+            if earlier is not None:
+                await self._records.legs.delete(earlier.state_digest)
+            await self._records.latest_legs.put(
+                checked.id, LatestLeg(digest(state)), LEG_TTL_SECONDS
+            )
+        return state, nonce, verifier, self._signer.sign(binding).decode()
+
+    def bind(self, response: Response, cookie: str) -> None:
+        """Give the browser the cookie that proves, at the callback, that it started the trip."""
+        self._cookies.set(response, _COOKIE, cookie, ttl_seconds=LEG_TTL_SECONDS)
+
+    def is_bound(self, request: Request, leg: Leg) -> bool:
+        """Whether this browser is the one that started `leg`."""
+        binding = self._bound(request)
+        return binding is not None and secrets.compare_digest(digest(binding), leg.binding_digest)
+
+    def verifier(self, leg: Leg) -> str:
+        """The PKCE verifier of a trip."""
+        return self._sealer.open(leg.verifier_sealed, VERIFIER)
+
+    def _bound(self, request: Request) -> str | None:
+        cookie = self._cookies.get(request, _COOKIE)
+        try:
+            return self._signer.unsign(cookie, max_age=LEG_TTL_SECONDS).decode() if cookie else None
+        except BadSignature:
+            return None
+
+
+class LoginEndpoint:
+    """Shows the sign-in page of this server itself, and sends browsers to Okta."""
+
+    def __init__(
+        self,
+        legs: Legs,
+        login: OktaLogin,
+        sessions: Sessions,
+        responses: Responses,
+        audit: Audit,
+        *,
+        okta_scopes: tuple[str, ...],
+    ) -> None:
+        self._legs = legs
+        self._login = login
+        self._sessions = sessions
+        self._responses = responses
+        self._audit = audit
+        self._okta_scopes = okta_scopes
+
+    async def get(self, request: Request) -> Response:
+        """The sign-in page for somebody whom no client sent."""
+        if await self._sessions.of(request) is not None:
+            return RedirectResponse("/", status_code=303)
+        form = Form(id=secrets.token_urlsafe(16))
+        sealed, cookie = self._responses.forms.issued(SIGN_IN_FORM, form)
+        view = SignIn(client=None, scopes=(), form_token=sealed, reference=reference_of(request))
+        response = self._responses.page(self._responses.pages.sign_in(view))
+        self._responses.forms.keep(request, response, form, cookie)
+        return response
+
+    async def post(self, request: Request) -> Response:
+        """Off to Okta, or back to the client for `Cancel`."""
+        try:
+            parameters = await form_parameters(request)
+            sealed, decision = parameters.one("form"), parameters.one("decision")
+        except ParametersError as error:
+            raise PageError("invalid_request", status=error.status) from None
+        form = self._responses.forms.read(request, SIGN_IN_FORM, sealed)
+        checked = form.request
+        if decision != "sign_in":
+            return self._cancelled(request, form)
+        try:
+            state, nonce, verifier, binding = await self._legs.start(request, checked)
+            url = await self._login.authorization_url(
+                state=state,
+                nonce=nonce,
+                verifier=verifier,
+                scopes=self._okta_scopes,
+                force_login=checked is not None and "login" in checked.prompt,
+            )
+        except StoreFullError:
+            raise PageError("server_busy", status=503) from None
+        except OktaLoginError as error:
+            self._audit.write("login.refused", "failure", reason=error.reason, **trace(request))
+            raise PageError(
+                error.reason, status=502, finishes=checked, finish_code="server_error"
+            ) from None
+        self._audit.write(
+            "login.started",
+            client_id=checked.client_id if checked else None,
+            **trace(request),
+        )
+        response = RedirectResponse(url, status_code=303)
+        self._legs.bind(response, binding)
+        return response
+
+    def _cancelled(self, request: Request, form: Form) -> Response:
+        checked = form.request
+        if checked is None:
+            response: Response = RedirectResponse("/", status_code=303)
+        else:
+            self._audit.write(
+                "consent.denied",
+                reason="cancelled before sign-in",
+                client_id=checked.client_id,
+                **trace(request),
+            )
+            response = self._responses.refused(
+                checked.redirect_uri, checked.state, "access_denied", "the person cancelled"
+            )
+        self._responses.forms.forget(response, form)
+        return response

@@ -1,0 +1,50 @@
+"""The two discovery documents: who issues tokens (RFC 8414) and what they are for (RFC 9728).
+
+Both are fixed at start from the public URL; nothing of a request enters them. The issuer is the
+bare origin, byte for byte the same everywhere. The protected resource names no scopes, so that
+clients ask for what the authorization server lists (design 15).
+"""
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from okta_mcp.oauth_proxy.register import AUTH_METHODS, GRANT_TYPES
+from okta_mcp.rbac.families import SUPPORTED_SCOPES
+
+AUTHORIZATION_SERVER_PATH = "/.well-known/oauth-authorization-server"
+PROTECTED_RESOURCE_PATH = "/.well-known/oauth-protected-resource"
+
+
+class MetadataEndpoint:
+    """`issuer` is this server's public origin, `resource_url` that of /mcp."""
+
+    def __init__(self, *, issuer: str, resource_url: str) -> None:
+        self._authorization_server = {
+            "issuer": issuer,
+            "authorization_endpoint": f"{issuer}/oauth/authorize",
+            "token_endpoint": f"{issuer}/oauth/token",
+            "registration_endpoint": f"{issuer}/oauth/register",
+            "revocation_endpoint": f"{issuer}/oauth/revoke",
+            "scopes_supported": list(SUPPORTED_SCOPES),
+            "response_types_supported": ["code"],
+            "response_modes_supported": ["query"],
+            "grant_types_supported": list(GRANT_TYPES),
+            "token_endpoint_auth_methods_supported": list(AUTH_METHODS),
+            "revocation_endpoint_auth_methods_supported": list(AUTH_METHODS),
+            "code_challenge_methods_supported": ["S256"],
+            "authorization_response_iss_parameter_supported": True,
+        }
+        self._protected_resource = {
+            "resource": resource_url,
+            "authorization_servers": [issuer],
+            "bearer_methods_supported": ["header"],
+            "resource_name": "Okta for AI assistants",
+        }
+
+    async def authorization_server(self, request: Request) -> Response:  # noqa: ARG002
+        """RFC 8414."""
+        return JSONResponse(self._authorization_server)
+
+    async def protected_resource(self, request: Request) -> Response:  # noqa: ARG002
+        """RFC 9728."""
+        return JSONResponse(self._protected_resource)

@@ -1,0 +1,90 @@
+"""Request parameters as RFC 6749 section 3 means them: bounded, form-encoded, never repeated."""
+
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+
+LARGEST_QUERY = 16 * 1024
+LARGEST_FORM = 16 * 1024
+MOST_PARAMETERS = 100
+
+
+class ParametersError(Exception):
+    """The parameters cannot be read; `status` is the HTTP status that says so."""
+
+    def __init__(self, reason: str, status: int = 400) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.status = status
+
+
+class RepeatedParameterError(ParametersError):
+    """A parameter stands there more than once; which one is meant must not be guessed."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} is repeated")
+        self.name = name
+
+
+class Parameters:
+    """Names and values in the order they came. A parameter without a value counts as absent."""
+
+    def __init__(self, encoded: str) -> None:
+        try:
+            self._pairs = parse_qsl(
+                encoded, keep_blank_values=True, max_num_fields=MOST_PARAMETERS, errors="strict"
+            )
+        except ValueError:
+            raise ParametersError("not form-encoded, or too many parameters") from None
+
+    def one(self, name: str) -> str | None:
+        """The value, or None; raises `RepeatedParameterError`."""
+        values = self.every(name)
+        if len(values) > 1:
+            raise RepeatedParameterError(name)
+        return values[0] if values else None
+
+    def every(self, name: str) -> list[str]:
+        """All values of a parameter that may be repeated (`resource`, RFC 8707)."""
+        return [value for key, value in self._pairs if key == name and value]
+
+    def check_no_repetition(self, *, besides: frozenset[str] = frozenset()) -> None:
+        """Raises `RepeatedParameterError` for any name that stands there twice."""
+        seen: set[str] = set()
+        for name, _ in self._pairs:
+            if name in seen and name not in besides:
+                raise RepeatedParameterError(name[:64])
+            seen.add(name)
+
+
+def query_parameters(request: Request) -> Parameters:
+    """The parameters of the URL; raises `ParametersError`."""
+    query = request.scope["query_string"]
+    if len(query) > LARGEST_QUERY:
+        raise ParametersError("the query is too long", 414)
+    return Parameters(query.decode("latin-1"))
+
+
+async def form_parameters(request: Request) -> Parameters:
+    """The parameters of a form-encoded body; raises `ParametersError`."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/x-www-form-urlencoded":
+        raise ParametersError("the body must be application/x-www-form-urlencoded", 415)
+    body = await bounded_body(request, LARGEST_FORM)
+    try:
+        return Parameters(body.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise ParametersError("not form-encoded") from None
+
+
+async def bounded_body(request: Request, largest: int) -> bytes:
+    """The body, counted while it arrives, whatever `Content-Length` says."""
+    declared = request.headers.get("content-length", "0")
+    if declared.isdigit() and int(declared) > largest:
+        raise ParametersError(f"the body is larger than {largest} bytes", 413)
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > largest:
+            raise ParametersError(f"the body is larger than {largest} bytes", 413)
+    return bytes(body)

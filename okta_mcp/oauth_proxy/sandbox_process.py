@@ -1,0 +1,102 @@
+"""Starts the sandbox organisation beside the server, as a process of its own.
+
+The server then reaches it over HTTP like the real Okta. It runs on 127.0.0.1 while the server is
+`localhost`, so that a browser sees two sites. It ends when its standard input does: however this
+process ends, the sandbox does not outlive it.
+"""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from okta_mcp.settings import Settings, SettingsError
+
+_HOST = "127.0.0.1"
+# What a person may have set for a real organisation and what the sandbox sets itself.
+_SET_HERE = (
+    "okta_org_url",
+    "okta_issuer",
+    "okta_client_id",
+    "okta_client_secret",
+    "okta_token_endpoint_auth_method",
+    "okta_api_token",
+    "okta_api_auth",
+    "oauth_redirect_uri",
+    "public_url",
+    "group_to_role_super_admin",
+    "group_to_role_security_admin",
+    "group_to_role_viewer",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """A running sandbox: the settings that lead to it, and who may log in."""
+
+    org_url: str
+    personas: list[dict[str, Any]]
+    settings: dict[str, Any]
+    set_aside: list[str]
+
+
+@contextlib.contextmanager
+def running_sandbox(host: str, port: int) -> Iterator[Sandbox]:
+    """A sandbox for the server on `host` and `port`; raises `SettingsError`."""
+    shown_host = f"[{host}]" if ":" in host else host
+    server_url = f"http://{shown_host}:{port}"
+    command = [
+        *(sys.executable, "-m", "okta_mcp.sandbox"),
+        *("--host", _HOST, "--port", str(_port_beside(port))),
+        *("--redirect-uri", f"{server_url}/oauth/callback"),
+        *("--post-logout-redirect-uri", f"{server_url}/oauth/signed-out"),
+        "--end-with-stdin",
+    ]
+    with subprocess.Popen(  # noqa: S603 - our own module, no shell
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        if process.stdin is None or process.stdout is None:
+            raise SettingsError(["--sandbox: the sandbox cannot be reached; start again"])
+        try:
+            line = process.stdout.readline()
+            if not line:
+                raise SettingsError(["--sandbox: the sandbox did not start; its reason is above"])
+            yield _described(json.loads(line))
+        finally:
+            process.stdin.close()
+            process.wait(timeout=5)
+
+
+def _described(ready: dict[str, Any]) -> Sandbox:
+    groups = ready["role_groups"]
+    settings: dict[str, Any] = dict.fromkeys(_SET_HERE)
+    del settings["okta_token_endpoint_auth_method"]
+    settings |= {
+        "okta_org_url": ready["org_url"],
+        "okta_client_id": ready["client_id"],
+        "okta_client_secret": ready["client_secret"],
+        "okta_api_token": ready["api_token"],
+        "okta_token_endpoint_auth_method": "client_secret_basic",
+        "group_to_role_super_admin": groups["super_admin"],
+        "group_to_role_security_admin": groups["security_admin"],
+        "group_to_role_viewer": groups["viewer"],
+    }
+    # A name is told, never a value: it may be the key of a real organisation.
+    set_aside = [name.upper() for name in _SET_HERE if os.environ.get(name.upper())]
+    return Sandbox(ready["org_url"], ready["personas"], settings, set_aside)
+
+
+def _port_beside(port: int) -> int:
+    """The port above the server's, so that it stays the same from start to start; else any."""
+    with contextlib.suppress(OSError, OverflowError), socket.socket() as probe:
+        probe.bind((_HOST, port + 1))
+        return port + 1
+    return 0
+
+
+assert all(name in Settings.model_fields for name in _SET_HERE)  # noqa: S101

@@ -1,0 +1,149 @@
+"""The entry point of the server: `python -m okta_mcp.oauth_proxy.server`.
+
+Reads the settings, starts the sandbox organisation where it is asked for, says on standard error
+where everything is, and serves. A configuration that cannot work ends the process at once with
+exit status 2 and a line for each problem.
+"""
+
+import contextlib
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import uvicorn
+
+from okta_mcp.audit.writer import BrokenChainError
+from okta_mcp.oauth_proxy.app import build_app
+from okta_mcp.oauth_proxy.sandbox_process import Sandbox, running_sandbox
+from okta_mcp.ops.logging import set_up_logging
+from okta_mcp.settings import Settings, SettingsError, is_loopback, load_settings
+
+EXIT_CONFIGURATION = 2
+# In-flight calls finish; what hangs longer is cut.
+_GRACE_SECONDS = 10
+_HEADER_SECONDS = 15
+
+
+@click.command(name="serve")
+@click.option(
+    "--host", default="localhost", show_default=True, help="Name or address to listen at."
+)
+@click.option("--port", default=3001, show_default=True, help="Port to listen on.")
+@click.option(
+    "--sandbox", "with_sandbox", is_flag=True, help="Start a stand-in Okta organisation; no tenant."
+)
+@click.option(
+    "--env-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path(".env"),
+    show_default=True,
+    help="File with the settings.",
+)
+def serve(host: str, port: int, with_sandbox: bool, env_file: Path) -> None:
+    """Serve MCP at /mcp and the login beside it."""
+    try:
+        with _sandbox_if(with_sandbox, host, port) as sandbox:
+            overrides: dict[str, Any] = {"host": host, "port": port}
+            settings = load_settings(
+                env_file=env_file, overrides=overrides | (sandbox.settings if sandbox else {})
+            )
+            set_up_logging(settings.log_level)
+            _run(settings, sandbox)
+    except SettingsError as error:
+        for problem in error.problems:
+            click.echo(problem, err=True)
+        sys.exit(EXIT_CONFIGURATION)
+    except BrokenChainError as error:
+        click.echo(f"AUDIT_LOG: {error}. Move the file away, keep it, and start again.", err=True)
+        sys.exit(EXIT_CONFIGURATION)
+
+
+@contextlib.contextmanager
+def _sandbox_if(wanted: bool, host: str, port: int) -> Iterator[Sandbox | None]:
+    if not wanted:
+        yield None
+        return
+    if not is_loopback(host):
+        raise SettingsError(
+            [f"--sandbox: works on loopback only, not on {host}. Example: --host localhost"]
+        )
+    with running_sandbox(host, port) as sandbox:
+        yield sandbox
+
+
+def _run(settings: Settings, sandbox: Sandbox | None) -> None:
+    app = build_app(settings, sandbox_url=sandbox.org_url if sandbox else None)
+    listeners = _listeners(settings)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        # Whose address a request has is not for strangers to say.
+        proxy_headers=False,
+        ssl_certfile=settings.tls_cert_file,
+        ssl_keyfile=settings.tls_key_file,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+        timeout_keep_alive=_HEADER_SECONDS,
+        h11_max_incomplete_event_size=64 * 1024,
+    )
+    click.echo(_greeting(settings, sandbox), err=True)
+    uvicorn.Server(config).run(sockets=listeners)
+
+
+def _listeners(settings: Settings) -> list[socket.socket]:
+    """A socket for each address of the host: `localhost` is 127.0.0.1 and, where it exists, ::1."""
+    found = {
+        (family, address[0])
+        for family, _, _, _, address in socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    }
+    listeners: list[socket.socket] = []
+    for family, address in sorted(found):
+        with contextlib.suppress(OSError):
+            listeners.append(
+                socket.create_server((str(address), settings.port), family=family, backlog=1024)
+            )
+    if not listeners:
+        raise SettingsError(
+            [
+                f"--port: cannot listen on {settings.host} port {settings.port};"
+                " another program may use it. Example: --port 3011"
+            ]
+        )
+    return listeners
+
+
+def _greeting(settings: Settings, sandbox: Sandbox | None) -> str:
+    lines = ["", f"  MCP URL         {settings.url}/mcp"]
+    if sandbox is not None:
+        lines += [
+            f"  Sandbox login   {sandbox.org_url}  (a stand-in Okta organisation, no tenant)",
+            "",
+            "  Log in as       role             ",
+            *(
+                f"  {person['login']:<32}{person['role'] or 'none'}"
+                + (f"  ({person['note']})" if person.get("note") else "")
+                for person in sandbox.personas
+            ),
+        ]
+        if sandbox.set_aside:
+            lines += ["", f"  Set aside       {', '.join(sandbox.set_aside)}"]
+    if settings.okta_oauth_audience:
+        lines += ["", "  OKTA_OAUTH_AUDIENCE has no effect here; it is for resource-server mode."]
+    lines += ["", f"  Try it now      python -m okta_mcp.client {settings.url}/mcp", ""]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """`python -m okta_mcp.oauth_proxy.server`, the short door to `okta-mcp serve`."""
+    serve(prog_name="python -m okta_mcp.oauth_proxy.server")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""What ties a request to its lines in the log and the audit trail."""
+
+import secrets
+from typing import Any
+
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+# Crockford's base 32: nothing in it can be misread over the telephone.
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def new_reference() -> str:
+    """A reference such as `7F3K-21QD`, short enough to be read out."""
+    letters = "".join(secrets.choice(_ALPHABET) for _ in range(8))
+    return f"{letters[:4]}-{letters[4:]}"
+
+
+class RequestReferences:
+    """ASGI middleware that gives every request its reference."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            scope.setdefault("state", {})["reference"] = new_reference()
+        await self._app(scope, receive, send)
+
+
+def reference_of(request: Request) -> str:
+    """The reference of a request, as pages show it and audit lines carry it."""
+    return str(request.state.reference)
+
+
+def trace(request: Request) -> dict[str, Any]:
+    """The audit fields that every event of a request has."""
+    peer = request.client
+    return {"request_id": reference_of(request), "ip": peer.host if peer else None}

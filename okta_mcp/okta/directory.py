@@ -1,0 +1,148 @@
+"""Who a person is to Okta right now: the account's status and the groups, from one source.
+
+The source is chosen by configuration and never by failure (okta-facts 1.7): the Management API
+where this server has credentials for it, otherwise the claims of the person's own sign-in. Sources
+are never mixed, and a source that cannot answer gives an error, not an empty list.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from okta_mcp.okta.api import OktaApi
+from okta_mcp.okta.errors import OktaError
+from okta_mcp.okta.oidc import OktaLogin, OktaLoginError, OktaRefusedError, UpstreamTokens
+
+# okta-facts 1.7: these accounts may not act at all; the others only cannot sign in anew.
+_INACTIVE_STATUSES = frozenset({"SUSPENDED", "DEPROVISIONED", "STAGED", "PROVISIONED"})
+_MOST_GROUP_PAGES = 50
+
+
+class DirectoryUnavailableError(Exception):
+    """Okta did not say; what was known before stays true until its time is over."""
+
+
+class PersonInactiveError(Exception):
+    """The account is suspended, deactivated, not yet active, or gone."""
+
+
+class SignInAgainError(Exception):
+    """What this server holds of the person's sign-in no longer works at Okta."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group by name, and by id and type where the source knows them."""
+
+    name: str
+    id: str | None = None
+    type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """The groups of a person; `source` is management_api, id_token or userinfo."""
+
+    groups: tuple[Group, ...]
+    source: str
+
+
+class Directory(Protocol):
+    """One source of memberships."""
+
+    async def at_sign_in(self, user_id: str, tokens: UpstreamTokens) -> Membership:
+        """For somebody who has just signed in."""
+
+    async def now(self, user_id: str, upstream_id: str | None) -> Membership:
+        """For somebody who signed in earlier; `upstream_id` names what was kept of that sign-in."""
+
+
+class ManagementDirectory:
+    """The Management API: complete, live, typed, and the only source that knows the status."""
+
+    def __init__(self, api: OktaApi) -> None:
+        self._api = api
+
+    async def at_sign_in(self, user_id: str, tokens: UpstreamTokens) -> Membership:  # noqa: ARG002
+        return await self.now(user_id, None)
+
+    async def now(self, user_id: str, upstream_id: str | None) -> Membership:  # noqa: ARG002
+        try:
+            user = (await self._api.get(f"/api/v1/users/{user_id}")).body
+            if not isinstance(user, dict) or user.get("status") in _INACTIVE_STATUSES:
+                raise PersonInactiveError(user_id)
+            groups: list[Group] = []
+            async for page in self._api.pages(
+                f"/api/v1/users/{user_id}/groups", at_most_pages=_MOST_GROUP_PAGES
+            ):
+                groups += [_group(entry) for entry in page.body]
+        except OktaError as error:
+            if error.code == "not_found":
+                raise PersonInactiveError(user_id) from error
+            raise DirectoryUnavailableError(error.code) from error
+        return Membership(tuple(groups), "management_api")
+
+
+class ClaimsDirectory:
+    """The claims of the sign-in itself: ID token first, else userinfo; absent is not empty.
+
+    Between sign-ins Okta's refresh token brings new claims. `read` and `write` keep that token:
+    they are given the `upstream_id` and are atomic for the caller.
+    """
+
+    def __init__(
+        self,
+        login: OktaLogin,
+        read: Callable[[str], Awaitable[str | None]],
+        write: Callable[[str, str], Awaitable[None]],
+    ) -> None:
+        self._login = login
+        self._read = read
+        self._write = write
+
+    async def at_sign_in(self, user_id: str, tokens: UpstreamTokens) -> Membership:
+        claims, source = tokens.claims, "id_token"
+        if "groups" not in claims:
+            try:
+                claims = await self._login.userinfo(tokens.access_token, user_id)
+            except OktaRefusedError:
+                raise
+            except OktaLoginError as error:
+                raise DirectoryUnavailableError(error.reason) from error
+            source = "userinfo"
+        return Membership(_claimed_groups(claims), source)
+
+    async def now(self, user_id: str, upstream_id: str | None) -> Membership:
+        refresh_token = await self._read(upstream_id) if upstream_id else None
+        if upstream_id is None or refresh_token is None:
+            raise SignInAgainError(user_id)
+        try:
+            tokens = await self._login.refreshed(refresh_token)
+        except OktaRefusedError as error:
+            if error.reason == "wrong_client_secret":
+                raise DirectoryUnavailableError(error.reason) from error
+            # Revoked, expired, or the person is suspended or gone: Okta does not say which.
+            raise SignInAgainError(user_id) from error
+        except OktaLoginError as error:
+            raise DirectoryUnavailableError(error.reason) from error
+        if tokens.claims["sub"] != user_id:
+            raise SignInAgainError(user_id)
+        if tokens.refresh_token is not None:
+            await self._write(upstream_id, tokens.refresh_token)
+        return await self.at_sign_in(user_id, tokens)
+
+
+def _group(entry: Any) -> Group:
+    if not isinstance(entry, dict) or not isinstance(entry.get("profile"), dict):
+        raise DirectoryUnavailableError("a group in a form that is not Okta's")
+    return Group(
+        name=str(entry["profile"].get("name", "")), id=entry.get("id"), type=entry.get("type")
+    )
+
+
+def _claimed_groups(claims: dict[str, Any]) -> tuple[Group, ...]:
+    """Anything but a list of names (missing, null, one string) is no group at all."""
+    listed = claims.get("groups")
+    if not isinstance(listed, list):
+        return ()
+    return tuple(Group(name=name) for name in listed if isinstance(name, str))

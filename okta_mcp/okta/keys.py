@@ -1,0 +1,169 @@
+"""Okta's signing keys, and the verification of ID tokens with them (OIDC Core 3.1.3.7, RFC 8725).
+
+The key id of a token is only a dictionary key: nothing that a token names is ever fetched. The
+algorithm is fixed here, not read from the token.
+"""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import jwt
+
+_ALGORITHMS = ["RS256"]
+_LEEWAY_SECONDS = 60
+_OLDEST_ID_TOKEN_SECONDS = 600
+_COOL_DOWN_SECONDS = 30.0
+_RETRY_SECONDS = 5.0
+_KEYS_LIVE_SECONDS = 3600.0
+_MOST_KEYS = 20
+
+
+class IdTokenError(Exception):
+    """The ID token cannot be trusted; the text says which check failed and is for the log only."""
+
+
+class SigningKeys:
+    """The keys of one issuer, fetched when they are first needed and at most hourly.
+
+    A key id that is not known makes one more fetch, shared by all who wait, and then none for
+    30 seconds: a flood of bad logins makes no flood of fetches, and a rotation is picked up
+    within a minute.
+    """
+
+    def __init__(
+        self, fetch: Callable[[], Awaitable[dict[str, Any]]], now: Callable[[], float]
+    ) -> None:
+        self._fetch = fetch
+        self._now = now
+        self._keys: dict[str, jwt.PyJWK] = {}
+        self._next_fetch_at = self._stale_at = float("-inf")
+        self._lock = asyncio.Lock()
+
+    async def key(self, key_id: str) -> jwt.PyJWK:
+        """The key of that id; raises `IdTokenError` where there is none."""
+        if key_id not in self._keys or self._now() >= self._stale_at:
+            async with self._lock:
+                if self._now() >= self._next_fetch_at:
+                    await self._refresh()
+        try:
+            return self._keys[key_id]
+        except KeyError:
+            raise IdTokenError("signed with a key that the issuer does not publish") from None
+
+    async def _refresh(self) -> None:
+        # Also a failed fetch counts, so that an issuer in trouble is not asked by every login.
+        self._next_fetch_at = self._now() + _RETRY_SECONDS
+        document = await self._fetch()
+        self._keys = _usable_keys(document)
+        self._next_fetch_at = self._now() + _COOL_DOWN_SECONDS
+        self._stale_at = self._now() + _KEYS_LIVE_SECONDS
+
+
+def _usable_keys(document: dict[str, Any]) -> dict[str, jwt.PyJWK]:
+    """RSA signing keys by id; whatever else the document holds is passed over."""
+    keys: dict[str, jwt.PyJWK] = {}
+    listed = document.get("keys")
+    for entry in listed[:_MOST_KEYS] if isinstance(listed, list) else []:
+        if (
+            isinstance(entry, dict)
+            and entry.get("kty") == "RSA"
+            and entry.get("use", "sig") == "sig"
+            and isinstance(entry.get("kid"), str)
+        ):
+            try:
+                keys[entry["kid"]] = jwt.PyJWK(entry, algorithm="RS256")
+            except (jwt.PyJWKError, jwt.InvalidKeyError, ValueError):
+                continue
+    return keys
+
+
+async def verified_id_token(
+    id_token: str,
+    keys: SigningKeys,
+    *,
+    issuer: str,
+    client_id: str,
+    nonce: str | None,
+    access_token: str,
+    now: float,
+) -> dict[str, Any]:
+    """The claims of a token that passed every check; raises `IdTokenError`.
+
+    `nonce` is None only after a refresh, where OIDC sends none.
+    """
+    key = await keys.key(_key_id(id_token))
+    try:
+        claims: dict[str, Any] = jwt.decode(
+            id_token,
+            key,
+            algorithms=_ALGORITHMS,
+            audience=client_id,
+            options={
+                "require": ["exp", "iat", "iss", "aud", "sub"],
+                # Times are checked below, against this server's one clock.
+                "verify_exp": False,
+                "verify_iat": False,
+                "verify_nbf": False,
+                "verify_iss": False,
+            },
+        )
+    except jwt.PyJWTError as error:
+        raise IdTokenError(type(error).__name__) from None
+    _check_parties(claims, issuer, client_id)
+    _check_times(claims, now)
+    if not isinstance(claims["sub"], str) or not claims["sub"].strip():
+        raise IdTokenError("no subject")
+    if nonce is not None and not _equal(claims.get("nonce"), nonce):
+        raise IdTokenError("made for another sign-in (nonce)")
+    if "at_hash" in claims and not _equal(claims["at_hash"], _half_hash(access_token)):
+        raise IdTokenError("made for another access token (at_hash)")
+    return claims
+
+
+def _key_id(id_token: str) -> str:
+    try:
+        header = jwt.get_unverified_header(id_token)
+    except jwt.PyJWTError:
+        raise IdTokenError("not a JWT") from None
+    if header.get("alg") not in _ALGORITHMS:
+        raise IdTokenError("signed with an algorithm that is not allowed")
+    if not isinstance(header.get("kid"), str):
+        raise IdTokenError("names no key")
+    return str(header["kid"])
+
+
+def _check_parties(claims: dict[str, Any], issuer: str, client_id: str) -> None:
+    # Okta writes its issuer without a slash; one that is configured with a slash is the same.
+    if not isinstance(claims["iss"], str) or claims["iss"].rstrip("/") != issuer:
+        raise IdTokenError("from another issuer")
+    audiences = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
+    if (len(audiences) > 1 or "azp" in claims) and claims.get("azp") != client_id:
+        raise IdTokenError("authorized for another application (azp)")
+
+
+def _check_times(claims: dict[str, Any], now: float) -> None:
+    for name in ("exp", "iat", "nbf"):
+        if name in claims and (
+            not isinstance(claims[name], int | float) or isinstance(claims[name], bool)
+        ):
+            raise IdTokenError(f"{name} is not a time")
+    if claims["exp"] <= now - _LEEWAY_SECONDS:
+        raise IdTokenError("expired")
+    if max(claims["iat"], claims.get("nbf", 0)) > now + _LEEWAY_SECONDS:
+        raise IdTokenError("from the future")
+    if claims["iat"] < now - _OLDEST_ID_TOKEN_SECONDS:
+        raise IdTokenError("too old")
+
+
+def _half_hash(access_token: str) -> str:
+    """OIDC Core 3.1.3.6: the left half of the SHA-256, for RS256."""
+    left = hashlib.sha256(access_token.encode()).digest()[:16]
+    return base64.urlsafe_b64encode(left).rstrip(b"=").decode()
+
+
+def _equal(found: Any, expected: str) -> bool:
+    return isinstance(found, str) and hmac.compare_digest(found.encode(), expected.encode())

@@ -1,0 +1,1 @@
+"""What operators need beside the service itself: people's log, and the headers of every answer."""

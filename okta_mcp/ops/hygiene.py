@@ -1,0 +1,98 @@
+"""ASGI middleware around everything: the headers of every answer, and which hosts are answered.
+
+A host that is not this server's is a page that tries to reach it under a name of its own (DNS
+rebinding), or a typing error; both are told the URL to use.
+"""
+
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from okta_mcp.settings import LOOPBACK_NAMES, is_loopback, origin_of
+
+# No form-action: browsers apply it to the redirects after a form, which lead to Okta and to the
+# private schemes of clients.
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_HSTS = "max-age=31536000; includeSubDomains"
+_FOR_ANYBODY = frozenset({"/health", "/health/ready"})
+
+
+class SecurityHeaders:
+    """Adds what a browser must know about any answer; HTML is never kept."""
+
+    def __init__(self, app: ASGIApp, *, is_https: bool) -> None:
+        self._app = app
+        self._headers = {
+            "X-Content-Type-Options": "nosniff",
+            "X-Frame-Options": "DENY",
+            "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+            # same-origin, because with no-referrer a browser sends `Origin: null` with our forms.
+            "Referrer-Policy": "same-origin",
+        }
+        if is_https:
+            self._headers["Strict-Transport-Security"] = _HSTS
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def sent(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(raw=message.setdefault("headers", []))
+                for name, value in self._headers.items():
+                    headers[name] = value
+                if "cache-control" not in headers:
+                    headers["Cache-Control"] = "no-store"
+            await send(message)
+
+        await self._app(scope, receive, sent if scope["type"] == "http" else send)
+
+
+class KnownHosts:
+    """Answers 421 to a `Host` that is not this server's, except for the health checks.
+
+    While `public_url` is loopback every loopback name is known, with any port; /mcp is stricter,
+    because clients compare its URL byte for byte.
+    """
+
+    def __init__(self, app: ASGIApp, *, public_url: str, allowed_hosts: Iterable[str]) -> None:
+        self._app = app
+        self._public_url = public_url
+        self._is_local = is_loopback(urlsplit(public_url).hostname or "")
+        self._known = {urlsplit(public_url).netloc, *allowed_hosts}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in _FOR_ANYBODY:
+            await self._app(scope, receive, send)
+            return
+        hosts = Headers(scope=scope).getlist("host")
+        if len(hosts) == 1 and self._is_known(hosts[0].lower(), scope["path"]):
+            await self._app(scope, receive, send)
+            return
+        url = f"{self._public_url}/mcp" if scope["path"] == "/mcp" else self._public_url
+        body = {"error": "misdirected_request", "error_description": f"use {url}"}
+        await JSONResponse(body, status_code=421)(scope, receive, send)
+
+    def _is_known(self, host: str, path: str) -> bool:
+        if host in self._known:
+            return True
+        try:
+            name = urlsplit(f"//{host}").hostname
+        except ValueError:
+            return False
+        return self._is_local and name in LOOPBACK_NAMES and path != "/mcp"
+
+
+def is_allowed_origin(origin: str, *, public_url: str, allowed_origins: Iterable[str]) -> bool:
+    """Whether a page of `origin` may call /mcp: our own, a listed one, and, while this server
+    itself is on loopback, every loopback page."""
+    if origin == origin_of(public_url) or origin in allowed_origins:
+        return True
+    try:
+        page, own = urlsplit(origin), urlsplit(public_url)
+        hosts = (page.hostname or "", own.hostname or "")
+    except ValueError:
+        return False
+    return page.scheme in ("http", "https") and all(is_loopback(host) for host in hosts)

@@ -1,0 +1,131 @@
+"""What each page is told: one frozen record a page, filled by the endpoint that answers with it.
+
+Strings arrive as they are; the renderer escapes them and takes hidden characters out. Times are
+epoch seconds in UTC. `form_token` is the value of the hidden input `form` and is never shown.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
+
+# A button may lead to a client's private scheme, but never to something that runs or reads a file.
+_EXECUTABLE_SCHEMES = frozenset({"javascript", "data", "vbscript", "blob", "file", "about"})
+
+
+@dataclass(frozen=True, slots=True)
+class ClientView:
+    """The client that asks. `name` is its own claim; `redirect_host` is where the answer goes.
+
+    `kind` says what the redirect URI is; `is_known_host` that the administrator listed the host.
+    """
+
+    name: str
+    client_id: str
+    redirect_uri: str
+    redirect_host: str
+    kind: Literal["loopback", "private-scheme", "web"]
+    is_known_host: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """Before Okta: who asks, where the answer goes, what it asks for.
+
+    `client` is None for somebody who signs in to this server's own pages.
+    """
+
+    client: ClientView | None
+    scopes: tuple[str, ...]
+    form_token: str
+    reference: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """The decision. `scopes` and `tools` are what is left after cutting with the role.
+
+    `tools` pairs a family's title with its tool names. `access_ends_at` is the end of the access,
+    `remembered_seconds` how long the same request is answered without this page (0: never).
+    """
+
+    client: ClientView
+    person_name: str
+    person_login: str
+    role: str
+    scopes: tuple[str, ...]
+    tools: tuple[tuple[str, tuple[str, ...]], ...]
+    access_ends_at: float
+    now: float
+    stays_connected: bool
+    remembered_seconds: int
+    form_token: str
+    reference: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """The way on: a link (`href`) or a POST form (`form_action`, own path) with `form` in it.
+
+    `decision`, if given, is sent as the button's own value. Raises `ValueError` for neither or
+    both targets, for a form that leaves this server, and for a link that would run something.
+    """
+
+    label: str
+    href: str = ""
+    form_action: str = ""
+    form_token: str = ""
+    decision: str = ""
+
+    def __post_init__(self) -> None:
+        if bool(self.href) == bool(self.form_action):
+            raise ValueError("a button has either href or form_action")
+        if self.form_action and not _is_own_path(self.form_action):
+            raise ValueError("form_action must be a path of this server")
+        if urlsplit(self.href).scheme.lower() in _EXECUTABLE_SCHEMES:
+            raise ValueError("href must not run anything")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An error in words; most come from `problems.PROBLEMS`. Without a button: the start page."""
+
+    title: str
+    heading: str
+    explanation: str
+    advice: str
+    nothing_lost: bool = True
+    ask: str = ""
+    reference: str = ""
+    button: Button | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SignOut:
+    """The question before signing out."""
+
+    person_login: str
+    form_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignedOut:
+    """After signing out. `disconnected`: whether the person's clients were too; None: unknown."""
+
+    okta_sign_in_url: str = ""
+    disconnected: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The start page. `mcp_url` is what people paste; `vscode_url` installs it in VS Code."""
+
+    mcp_url: str
+    vscode_url: str
+    is_public_https: bool
+    is_sandbox: bool
+    version: str
+    sandbox_url: str = ""
+
+
+def _is_own_path(path: str) -> bool:
+    return path.startswith("/") and not path.startswith(("//", "/\\"))

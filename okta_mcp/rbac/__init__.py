@@ -1,0 +1,1 @@
+"""Who may use what: the data families, the roles, the policy and its one decision."""

@@ -1,0 +1,44 @@
+"""The data families: what each scope lets an assistant read, in words that a person decides by.
+
+A scope of this server is a family of Okta data and carries Okta's own name for it; the pages, the
+metadata and the policy all read this one table. `offline_access` is not a family: it says how long,
+not what.
+"""
+
+from dataclasses import dataclass
+
+OFFLINE_ACCESS = "offline_access"
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One scope: `title` names it in a list, `sentence` completes "It can ..." on a page."""
+
+    scope: str
+    title: str
+    sentence: str
+
+
+FAMILIES: tuple[Family, ...] = (
+    Family(
+        "okta.users.read",
+        "People",
+        "look up people: their profile, status, groups, applications and sign-in factors",
+    ),
+    Family("okta.groups.read", "Groups", "look up groups and who belongs to them"),
+    Family("okta.apps.read", "Applications", "look up applications and who is assigned to them"),
+    Family(
+        "okta.logs.read",
+        "System log",
+        "search the system log: sign-ins, changes and other events",
+    ),
+    Family("okta.policies.read", "Policies", "read policy rules, such as who needs which factor"),
+    Family(
+        "okta.networkZones.read",
+        "Network zones",
+        "read network zones: the addresses that are trusted or blocked",
+    ),
+)
+
+FAMILY_SCOPES: tuple[str, ...] = tuple(family.scope for family in FAMILIES)
+SUPPORTED_SCOPES: tuple[str, ...] = (*FAMILY_SCOPES, OFFLINE_ACCESS)

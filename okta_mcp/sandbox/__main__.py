@@ -1,0 +1,110 @@
+"""Starts the sandbox organisation and says, in one line of JSON, how to use it."""
+
+import ipaddress
+import json
+import os
+import secrets
+import socket
+import sys
+import threading
+import time
+
+import click
+import uvicorn
+
+from okta_mcp.sandbox.app import build_app
+from okta_mcp.sandbox.directory import ROLE_GROUPS
+from okta_mcp.sandbox.state import Registration, SandboxState
+
+EXIT_USAGE = 2
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address.")
+@click.option("--port", default=3002, show_default=True, help="0 takes any free port.")
+@click.option("--redirect-uri", "redirect_uris", multiple=True, required=True)
+@click.option("--post-logout-redirect-uri", "post_logout_redirect_uris", multiple=True)
+@click.option("--id-token-style", type=click.Choice(["fat", "thin"]), default="fat")
+@click.option(
+    "--rate-profile", type=click.Choice(["workforce", "integrator", "off"]), default="workforce"
+)
+@click.option("--end-with-stdin", is_flag=True, help="End when standard input ends.")
+def main(
+    host: str,
+    port: int,
+    redirect_uris: tuple[str, ...],
+    post_logout_redirect_uris: tuple[str, ...],
+    id_token_style: str,
+    rate_profile: str,
+    end_with_stdin: bool,
+) -> None:
+    """Serve "Northwind Bank", an Okta organisation that exists only here."""
+    if not _is_loopback(host):
+        click.echo(f"--host: {host} is not loopback; the sandbox is for this computer", err=True)
+        sys.exit(EXIT_USAGE)
+    try:
+        listener = socket.create_server((host, port), backlog=256)
+    except OSError as error:
+        click.echo(f"--port: cannot listen on {host} port {port}: {error.strerror}", err=True)
+        sys.exit(EXIT_USAGE)
+    registration = Registration(
+        client_id="0oasandbox0kta0mcp01",
+        client_secret=secrets.token_urlsafe(30),
+        redirect_uris=redirect_uris,
+        post_logout_redirect_uris=post_logout_redirect_uris,
+    )
+    state = SandboxState(
+        base_url=f"http://{host}:{listener.getsockname()[1]}",
+        registration=registration,
+        api_token=f"00{secrets.token_urlsafe(30)}",
+        control_secret=secrets.token_urlsafe(30),
+        wall_clock=time.time,
+        id_token_style=id_token_style,
+        rate_profile=rate_profile,
+    )
+    config = uvicorn.Config(
+        build_app(state),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=1,
+    )
+    server = uvicorn.Server(config)
+    if end_with_stdin:
+        threading.Thread(target=_end_with_stdin, args=(server,), daemon=True).start()
+    # The socket is bound and accepts: whoever reads this line may connect.
+    click.echo(json.dumps(_ready(state)))
+    sys.stdout.flush()
+    server.run(sockets=[listener])
+
+
+def _ready(state: SandboxState) -> dict[str, object]:
+    return {
+        "org_url": state.base_url,
+        "client_id": state.registration.client_id,
+        "client_secret": state.registration.client_secret,
+        "api_token": state.api_token,
+        "control_secret": state.control_secret,
+        "role_groups": ROLE_GROUPS,
+        "personas": [
+            {"login": p.login, "name": p.name, "role": p.role, "note": p.note}
+            for p in state.organisation.personas
+        ],
+    }
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _end_with_stdin(server: uvicorn.Server) -> None:
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    server.should_exit = True
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m okta_mcp.sandbox")

@@ -1,0 +1,108 @@
+"""Okta's request limits: one bucket a path family, a minute a window, a share of it a token.
+
+Called by the Management API on every request. Numbers are those of Okta's last published table
+(requests a minute, Integrator Free and Workforce); windows start with a bucket's first request and
+not with the clock's minute.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+WINDOW_SECONDS: Final = 60
+# One token may use half of each bucket unless an administrator changes it.
+TOKEN_SHARE: Final = 0.5
+_UNLIMITED: Final = 10_000
+
+# The longest pattern that fits counts; `*` is one segment and a last `**` is any rest.
+_BUCKETS: Final[dict[str, tuple[int, int]]] = {
+    "/api/v1/**": (100, 1200),
+    "/api/v1/apps": (20, 100),
+    "/api/v1/apps/*": (100, 500),
+    "/api/v1/apps/*/**": (20, 100),
+    "/api/v1/groups": (100, 500),
+    "/api/v1/groups/*": (100, 1000),
+    "/api/v1/users": (100, 600),
+    "/api/v1/users/*": (100, 2000),
+    "/api/v1/logs": (20, 120),
+}
+# Two patterns of Okta's table name one bucket: the list of applications and what is below one.
+_SHARED: Final = {"/api/v1/apps/*/**": "/api/v1/apps"}
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What the answer's headers say; `reset` is in epoch seconds."""
+
+    limit: int
+    remaining: int
+    reset: int
+    allowed: bool = True
+
+    def headers(self) -> dict[str, str]:
+        return {
+            "X-Rate-Limit-Limit": str(self.limit),
+            "X-Rate-Limit-Remaining": str(self.remaining),
+            "X-Rate-Limit-Reset": str(self.reset),
+        }
+
+
+def too_many_at_once(now: float) -> Spent:
+    """Too many requests in flight: limit and remaining are 0, and the reset is only a hint."""
+    return Spent(0, 0, math.ceil(now), allowed=False)
+
+
+class Rates:
+    """Counts the requests of each token in each bucket.
+
+    `profile` is asked on every request: workforce, integrator, or off (counts nothing).
+    """
+
+    def __init__(self, now: Callable[[], float], profile: Callable[[], str]) -> None:
+        self._now = now
+        self._profile = profile
+        self._windows: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def spend(self, token: str, path: str) -> Spent:
+        """Counts one request, and says whether it is still allowed."""
+        now, profile = self._now(), self._profile()
+        if profile == "off":
+            return unlimited(now)
+        bucket = bucket_of(path)
+        limit = int(_BUCKETS[bucket][profile == "workforce"] * TOKEN_SHARE)
+        started, used = self._windows.get((token, bucket), (now, 0))
+        if now >= started + WINDOW_SECONDS:
+            started, used = now, 0
+        # A refused request is not counted: the window ends as announced.
+        allowed = used < limit
+        used += allowed
+        self._windows[token, bucket] = started, used
+        return Spent(limit, limit - used, math.ceil(started + WINDOW_SECONDS), allowed)
+
+
+def unlimited(now: float) -> Spent:
+    return Spent(_UNLIMITED, _UNLIMITED - 1, math.ceil(now + WINDOW_SECONDS))
+
+
+def bucket_of(path: str) -> str:
+    """The name of the bucket that a path is counted in."""
+    best = max((pattern for pattern in _BUCKETS if _fits(pattern, path)), key=_specificity)
+    return _SHARED.get(best, best)
+
+
+def _specificity(pattern: str) -> tuple[int, int]:
+    segments = pattern.split("/")
+    return len(segments), -segments.count("**")
+
+
+def _fits(pattern: str, path: str) -> bool:
+    wanted, given = pattern.split("/"), path.split("/")
+    if wanted[-1] == "**":
+        wanted = wanted[:-1]
+        if len(given) <= len(wanted):
+            return False
+        given = given[: len(wanted)]
+    return len(wanted) == len(given) and all(
+        one in ("*", two) for one, two in zip(wanted, given, strict=True)
+    )

@@ -1,0 +1,372 @@
+"""Every setting, read once from the environment and an env file, validated, secrets masked.
+
+Only the composition root (`oauth_proxy/app.py`) and the commands read this module; everything
+else is handed the values it needs. A wrong value ends the process before anything is served:
+`load_settings` raises `SettingsError` with one line a problem, and no line ever holds a secret.
+"""
+
+import ipaddress
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+# The marks by which a value left over from .env.sample is known.
+PLACEHOLDER_MARKS = ("replace-with-", "your-org.okta.com")
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+MIN_SECRET_BYTES = 32
+
+
+class SettingsError(Exception):
+    """The configuration cannot be used; `problems` holds one printable line for each reason."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+def _not_a_placeholder(value: Any) -> Any:
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if isinstance(text, str) and any(mark in text for mark in PLACEHOLDER_MARKS):
+        raise ValueError("still has the placeholder of .env.sample")
+    return value
+
+
+def _split_list(value: Any) -> Any:
+    """A comma list; entries may be quoted, because group names hold spaces and commas."""
+    if not isinstance(value, str):
+        return value
+    entries: list[str] = []
+    entry, quote = "", ""
+    for character in value:
+        if quote:
+            quote, entry = ("", entry) if character == quote else (quote, entry + character)
+        elif character in "\"'" and not entry.strip():
+            quote, entry = character, ""
+        elif character == ",":
+            entries.append(entry.strip())
+            entry = ""
+        else:
+            entry += character
+    entries.append(entry.strip())
+    return tuple(entry for entry in entries if entry)
+
+
+def _base_url(value: Any) -> Any:
+    """An absolute http(s) URL without path, query, fragment or userinfo, kept without a slash."""
+    if not isinstance(value, str):
+        return value
+    url = _absolute_url(value).rstrip("/")
+    if urlsplit(url).path:
+        raise ValueError("must be an origin: scheme and host, no path")
+    return url
+
+
+def _absolute_url(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        parts = urlsplit(value)
+        port_is_valid = parts.port is None or parts.port > 0
+    except ValueError:
+        port_is_valid = False
+    if (
+        not port_is_valid
+        or parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or parts.query
+        or parts.fragment
+        or "@" in parts.netloc
+        or any(character.isspace() for character in value)
+    ):
+        raise ValueError("must be an absolute http or https URL without query and fragment")
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise ValueError("must be https; plain http is for loopback only")
+    return value
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` (a name or an address, IPv6 without brackets) is this computer itself."""
+    if host in LOOPBACK_NAMES:
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port of `url` as a browser writes an origin."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+NameList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_list)]
+BaseUrl = Annotated[str, BeforeValidator(_base_url), BeforeValidator(_not_a_placeholder)]
+Url = Annotated[str, BeforeValidator(_absolute_url), BeforeValidator(_not_a_placeholder)]
+Text = Annotated[str, Field(min_length=1), BeforeValidator(_not_a_placeholder)]
+Secret = Annotated[SecretStr, Field(min_length=1), BeforeValidator(_not_a_placeholder)]
+
+
+def _seconds(default: int, most: int) -> Any:
+    return Field(default=default, ge=1, le=most, examples=[str(default)])
+
+
+class Settings(BaseSettings):
+    """The variables of README "Configuration", each under its name in lower case."""
+
+    model_config = SettingsConfigDict(
+        extra="ignore", env_ignore_empty=True, hide_input_in_errors=True, frozen=True
+    )
+
+    host: str = "localhost"
+    port: int = Field(default=3001, ge=0, le=65535)
+
+    okta_org_url: BaseUrl = Field(examples=["https://northwind.okta.com"])
+    okta_issuer: Url | None = Field(
+        default=None, examples=["https://northwind.okta.com/oauth2/default"]
+    )
+    okta_client_id: Text = Field(examples=["0oa1b2c3d4e5f6g7h8i9"])
+    okta_client_secret: Secret = Field(examples=["the client secret of the Okta app"])
+    okta_token_endpoint_auth_method: Literal["client_secret_basic", "client_secret_post"] = Field(
+        default="client_secret_basic", examples=["client_secret_basic"]
+    )
+    okta_api_token: Secret | None = Field(default=None, examples=["an Okta API token"])
+    okta_api_auth: Literal["ssws", "claims"] | None = Field(default=None, examples=["ssws"])
+    okta_oauth_audience: str | None = Field(default=None, examples=["api://default"])
+    okta_concurrent_limit: int = Field(default=15, ge=1, le=75, examples=["15"])
+
+    public_url: BaseUrl | None = Field(default=None, examples=["https://mcp.example.com"])
+    oauth_redirect_uri: Url | None = Field(
+        default=None, examples=["https://mcp.example.com/oauth/callback"]
+    )
+    oauth_require_https: bool = Field(default=False, examples=["true"])
+    tls_cert_file: Path | None = Field(default=None, examples=["/etc/okta-mcp/tls.crt"])
+    tls_key_file: Path | None = Field(default=None, examples=["/etc/okta-mcp/tls.key"])
+    allowed_hosts: NameList = Field(default=(), examples=["mcp.internal,mcp.internal:8443"])
+    allowed_origins: NameList = Field(default=(), examples=["https://inspector.example.com"])
+    redirect_schemes: NameList = Field(
+        default=("vscode", "vscode-insiders", "cursor", "windsurf", "claude"),
+        examples=["vscode,cursor"],
+    )
+
+    session_secret_key: Secret | None = Field(
+        default=None, examples=["the output of: openssl rand -base64 48"]
+    )
+    store_url: str = Field(default="memory:", examples=["memory:"])
+
+    group_to_role_super_admin: NameList = Field(default=(), examples=["okta-mcp-super-admins"])
+    group_to_role_security_admin: NameList = Field(
+        default=(), examples=["soc, 00g1emaKYZTWRYYRRTSK"]
+    )
+    group_to_role_viewer: NameList = Field(default=(), examples=['"Help Desk, EMEA", staff'])
+
+    role_ttl_seconds: int = _seconds(60, 60)
+    consent_ttl_seconds: int = _seconds(3600, 86_400)
+    session_ttl_seconds: int = _seconds(7200, 7200)
+    code_ttl_seconds: int = _seconds(60, 600)
+    access_token_ttl_seconds: int = _seconds(3600, 3600)
+    grant_ttl_seconds: int = _seconds(86_400, 604_800)
+
+    audit_log: str = Field(default="-", examples=["/var/log/okta-mcp/audit.jsonl"])
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", examples=["INFO"]
+    )
+    consent_notice: str = Field(
+        default="", max_length=500, examples=["Use is logged. Questions: it-security@example.com"]
+    )
+
+    @property
+    def issuer(self) -> str:
+        """Okta's issuer as the ID tokens name it, without a trailing slash."""
+        return (self.okta_issuer or self.okta_org_url).rstrip("/")
+
+    @property
+    def url(self) -> str:
+        """This server's own origin: `PUBLIC_URL`, or scheme, host and port of the socket."""
+        if self.public_url:
+            return self.public_url
+        scheme = "https" if self.tls_cert_file else "http"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        default_port = {"http": 80, "https": 443}[scheme]
+        return f"{scheme}://{host}" + ("" if self.port == default_port else f":{self.port}")
+
+    @property
+    def redirect_uri(self) -> str:
+        """Where Okta sends the browser back to; must stand in the Okta app."""
+        return self.oauth_redirect_uri or f"{self.url}/oauth/callback"
+
+    @property
+    def api_auth(self) -> Literal["ssws", "claims"]:
+        """How Okta's API is called: with the API token, or not at all."""
+        return self.okta_api_auth or ("ssws" if self.okta_api_token else "claims")
+
+    @property
+    def is_https(self) -> bool:
+        """Whether people reach this server by https: decides cookie names and HSTS."""
+        return self.url.startswith("https://")
+
+
+def load_settings(
+    *,
+    env_file: Path | None = Path(".env"),
+    overrides: Mapping[str, Any] | None = None,
+) -> Settings:
+    """Settings from `overrides` (field names), then the environment, then `env_file`.
+
+    Raises `SettingsError` with a line for each problem.
+    """
+    if env_file is not None and env_file.exists():
+        _refuse_readable_by_others(env_file)
+    try:
+        settings = Settings(_env_file=env_file, **(overrides or {}))  # type: ignore[call-arg]
+    except ValidationError as error:
+        raise SettingsError([_line(problem) for problem in error.errors()]) from None
+    problems = _contradictions(settings)
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def _refuse_readable_by_others(env_file: Path) -> None:
+    if env_file.stat().st_mode & 0o077:
+        raise SettingsError(
+            [f"{env_file}: other users of this computer can read it; run: chmod 600 {env_file}"]
+        )
+
+
+def _line(problem: Any) -> str:
+    name = str(problem["loc"][0]) if problem["loc"] else "settings"
+    field = Settings.model_fields.get(name)
+    example = f" Example: {name.upper()}={field.examples[0]}" if field and field.examples else ""
+    what = "is required" if problem["type"] == "missing" else problem["msg"]
+    what = what.removeprefix("Value error, ").replace("Input should be", "must be")
+    return f"{name.upper()}: {what}.{example}"
+
+
+def _contradictions(settings: Settings) -> list[str]:
+    """What is wrong between variables; each rule answers a line, or nothing."""
+    rules = (
+        _wildcard_bind_without_public_url,
+        _plain_http_beyond_loopback,
+        _https_required_but_plain,
+        _half_a_certificate,
+        _callback_elsewhere,
+        _ssws_without_token,
+        _unknown_store,
+        _weak_session_secret,
+        _no_group_mapped,
+    )
+    return [line for rule in rules if (line := rule(settings))]
+
+
+def _wildcard_bind_without_public_url(settings: Settings) -> str | None:
+    if settings.public_url is None and settings.host in ("0.0.0.0", "::"):  # noqa: S104 - compared
+        return (
+            "PUBLIC_URL: is required when the server listens on every address, because links must"
+            " not be built from what a caller claims. Example: PUBLIC_URL=https://mcp.example.com"
+        )
+    return None
+
+
+def _plain_http_beyond_loopback(settings: Settings) -> str | None:
+    if not settings.is_https and not is_loopback(urlsplit(settings.url).hostname or ""):
+        return (
+            f"PUBLIC_URL: {settings.url} is plain http and not loopback; logins need https."
+            " Put a TLS proxy in front and name its URL. Example: PUBLIC_URL=https://mcp.example.com"
+        )
+    return None
+
+
+def _https_required_but_plain(settings: Settings) -> str | None:
+    if settings.oauth_require_https and not settings.is_https:
+        return (
+            f"OAUTH_REQUIRE_HTTPS: is true, but people reach this server at {settings.url}."
+            " Set PUBLIC_URL to the https URL of your proxy, or TLS_CERT_FILE and TLS_KEY_FILE."
+            " Example: PUBLIC_URL=https://mcp.example.com"
+        )
+    return None
+
+
+def _half_a_certificate(settings: Settings) -> str | None:
+    if (settings.tls_cert_file is None) != (settings.tls_key_file is None):
+        return (
+            "TLS_CERT_FILE: needs TLS_KEY_FILE beside it, and the reverse."
+            " Example: TLS_CERT_FILE=/etc/okta-mcp/tls.crt TLS_KEY_FILE=/etc/okta-mcp/tls.key"
+        )
+    for name in ("tls_cert_file", "tls_key_file"):
+        path: Path | None = getattr(settings, name)
+        if path is not None and not path.is_file():
+            return (
+                f"{name.upper()}: no such file: {path}. Example: {name.upper()}=/etc/okta-mcp/tls"
+            )
+    if settings.tls_key_file is not None and settings.tls_key_file.stat().st_mode & 0o077:
+        return (
+            "TLS_KEY_FILE: other users of this computer can read it;"
+            f" run: chmod 600 {settings.tls_key_file}"
+        )
+    return None
+
+
+def _callback_elsewhere(settings: Settings) -> str | None:
+    if origin_of(settings.redirect_uri) != origin_of(settings.url):
+        return (
+            f"OAUTH_REDIRECT_URI: must be on this server's own origin {settings.url}, or the"
+            f" browser returns to another server. Example: OAUTH_REDIRECT_URI={settings.url}"
+            "/oauth/callback"
+        )
+    if urlsplit(settings.redirect_uri).path != "/oauth/callback":
+        return (
+            "OAUTH_REDIRECT_URI: the path must be /oauth/callback, where this server listens."
+            f" Example: OAUTH_REDIRECT_URI={settings.url}/oauth/callback"
+        )
+    return None
+
+
+def _ssws_without_token(settings: Settings) -> str | None:
+    if settings.okta_api_auth == "ssws" and settings.okta_api_token is None:
+        return (
+            "OKTA_API_TOKEN: is required with OKTA_API_AUTH=ssws."
+            " Example: OKTA_API_TOKEN=an Okta API token"
+        )
+    return None
+
+
+def _unknown_store(settings: Settings) -> str | None:
+    if settings.store_url != "memory:":
+        scheme = settings.store_url.partition(":")[0]
+        return f"STORE_URL: no store of the kind {scheme!r}. Example: STORE_URL=memory:"
+    return None
+
+
+def _weak_session_secret(settings: Settings) -> str | None:
+    example = "Example: SESSION_SECRET_KEY=the output of: openssl rand -base64 48"
+    if settings.session_secret_key is not None:
+        key = settings.session_secret_key.get_secret_value()
+        if len(key.encode()) < MIN_SECRET_BYTES or len(set(key)) < 8:
+            return f"SESSION_SECRET_KEY: needs at least {MIN_SECRET_BYTES} random bytes. {example}"
+        if key == settings.okta_client_secret.get_secret_value():
+            return f"SESSION_SECRET_KEY: must not be the Okta client secret. {example}"
+        return None
+    if not is_loopback(urlsplit(settings.url).hostname or ""):
+        return (
+            "SESSION_SECRET_KEY: is required unless the server is reached on loopback only."
+            f" {example}"
+        )
+    return None
+
+
+def _no_group_mapped(settings: Settings) -> str | None:
+    if not (
+        settings.group_to_role_super_admin
+        or settings.group_to_role_security_admin
+        or settings.group_to_role_viewer
+    ):
+        return (
+            "GROUP_TO_ROLE_VIEWER: no group is mapped to any role, so nobody could use a tool;"
+            " set at least one GROUP_TO_ROLE_* variable. Example: GROUP_TO_ROLE_VIEWER=staff"
+        )
+    return None

@@ -1,0 +1,52 @@
+"""Cursors: the place of the next page, sealed, so that a caller can keep it but not make one.
+
+A cursor is opaque. It is bound to one tool and one person: whoever else sends it, or sends it to
+another tool, is refused. Given to the tools by the composition root.
+"""
+
+import base64
+import os
+from typing import Protocol
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+_NONCE_BYTES = 12
+# The place holds a search of at most 1 KiB, percent-encoded; nothing longer was made here.
+_MAX_CURSOR_CHARS = 20_000
+
+
+class Cursors(Protocol):
+    """Seals and opens; `bound_to` names tool and person and must be the same both times."""
+
+    def seal(self, payload: str, bound_to: str) -> str:
+        """A URL-safe text that only `open` can read."""
+        ...
+
+    def open(self, cursor: str, bound_to: str) -> str:
+        """The payload; `ValueError` if the cursor is not one of ours for `bound_to`."""
+        ...
+
+
+class SealedCursors:
+    """AES-256-GCM with a random nonce; `key` is 32 bytes. The binding is the associated data."""
+
+    def __init__(self, key: bytes) -> None:
+        if len(key) != 32:
+            raise ValueError("a cursor key has 32 bytes")
+        self._cipher = AESGCM(key)
+
+    def seal(self, payload: str, bound_to: str) -> str:
+        nonce = os.urandom(_NONCE_BYTES)
+        sealed = nonce + self._cipher.encrypt(nonce, payload.encode(), bound_to.encode())
+        return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
+
+    def open(self, cursor: str, bound_to: str) -> str:
+        if len(cursor) > _MAX_CURSOR_CHARS or not cursor.isascii():
+            raise ValueError("not a cursor")
+        try:
+            sealed = base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True)
+            nonce, ciphertext = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
+            return self._cipher.decrypt(nonce, ciphertext, bound_to.encode()).decode()
+        except (ValueError, InvalidTag) as reason:
+            raise ValueError("not a cursor of this tool and person") from reason

@@ -1,0 +1,108 @@
+"""The tools about groups and their members.
+
+Okta: /api/v1/groups. A group is found by id only; names are searched.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from okta_mcp.okta.ids import id_segment
+from okta_mcp.tools.answers import OktaTool, okta_tool
+from okta_mcp.tools.reader import DEFAULT_LIMIT, After, Fields, Listing, Reader, Text
+from okta_mcp.tools.schemas import EVENTUAL, list_schema, object_schema
+from okta_mcp.tools.shapes import GROUP, GROUP_ROW, USER_ROW
+from okta_mcp.tools.users import require_search_to_sort
+
+_SEARCH_EXAMPLE = 'type eq "OKTA_GROUP" and profile.name sw "sso-"'
+_FILTER_EXAMPLE = 'type eq "OKTA_GROUP" and lastUpdated gt "2026-01-01T00:00:00.000Z"'
+
+
+class GroupTools:
+    """The three tools of `okta.groups.read`."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    def tools(self) -> list[OktaTool]:
+        """The tools, ready to be registered."""
+        scope = "okta.groups.read"
+        return [
+            okta_tool(
+                self.get_okta_group,
+                title="Get a group",
+                description="One group by id: name, type, dates.",
+                scope=scope,
+                output_schema=object_schema(GROUP.full),
+            ),
+            okta_tool(
+                self.list_okta_groups,
+                title="List groups",
+                description=(
+                    f"Groups. search is the most capable ({_SEARCH_EXAMPLE}; sw, eq, co);"
+                    " q matches the start of the name."
+                ),
+                scope=scope,
+                output_schema=list_schema(GROUP_ROW.full, EVENTUAL),
+            ),
+            okta_tool(
+                self.list_okta_group_users,
+                title="Members of a group",
+                description="The people in a group.",
+                scope=scope,
+                output_schema=list_schema(USER_ROW.full),
+            ),
+        ]
+
+    async def get_okta_group(self, group_id: str, fields: Fields = "default") -> dict[str, Any]:
+        path = f"/api/v1/groups/{id_segment(group_id, 'group_id')}"
+        return await self._reader.one(path, GROUP.of(fields))
+
+    async def list_okta_groups(
+        self,
+        search: Text = None,
+        filter: Text = None,  # noqa: A002
+        q: Text = None,
+        sortBy: Text = None,  # noqa: N803
+        sortOrder: Literal["asc", "desc"] | None = None,  # noqa: N803
+        limit: Annotated[int, Field(ge=1, le=200)] = DEFAULT_LIMIT,
+        after: After = None,
+        fields: Fields = "default",
+    ) -> dict[str, Any]:
+        require_search_to_sort(search, sortBy, sortOrder)
+        answer = await self._reader.rows(
+            Listing(
+                tool="list_okta_groups",
+                path="/api/v1/groups",
+                shape=GROUP_ROW.of(fields),
+                params={
+                    "search": search,
+                    "filter": filter,
+                    "q": q,
+                    "sortBy": sortBy,
+                    "sortOrder": sortOrder,
+                    "limit": limit,
+                },
+                after=after,
+                filter_example=_SEARCH_EXAMPLE if search else _FILTER_EXAMPLE,
+                one_page="q gives one page only; use search to see every group" if q else None,
+            )
+        )
+        return {**answer, "consistency": "eventual"} if search else answer
+
+    async def list_okta_group_users(
+        self,
+        group_id: str,
+        limit: Annotated[int, Field(ge=1, le=200)] = DEFAULT_LIMIT,
+        after: After = None,
+        fields: Fields = "default",
+    ) -> dict[str, Any]:
+        return await self._reader.rows(
+            Listing(
+                tool="list_okta_group_users",
+                path=f"/api/v1/groups/{id_segment(group_id, 'group_id')}/users",
+                shape=USER_ROW.of(fields),
+                params={"limit": limit},
+                after=after,
+            )
+        )

@@ -1,0 +1,216 @@
+"""The allow-lists: every field of Okta's objects that a tool may show, object by object.
+
+A reviewer reads here what can leave the organisation. `default` is what a model usually needs,
+`full` is everything that is no secret. Never in any of them: `credentials`, signing keys, client
+secrets, recovery answers, `_embedded.activation` of factors, profiles of application assignments
+beyond a person's names.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from okta_mcp.tools.projection import From, Leaf, Shape, values
+
+
+@dataclass(frozen=True, slots=True)
+class Shapes:
+    """What the parameter `fields` chooses between."""
+
+    default: Mapping[str, Shape]
+    full: Mapping[str, Shape]
+
+    def of(self, fields: str) -> Mapping[str, Shape]:
+        """The shape for the value of `fields`."""
+        return self.full if fields == "full" else self.default
+
+
+_USER_DATES = values(
+    "created", "activated", "statusChanged", "lastLogin", "lastUpdated", "passwordChanged"
+)
+_USER_NAMES = values("login", "email", "firstName", "lastName", "title", "department")
+_USER_FULL: Mapping[str, Shape] = {
+    **values("id", "status"),
+    **_USER_DATES,
+    "profile": Leaf.ATTRIBUTES,
+    "typeId": From(("type", "id"), Leaf.VALUE),
+    **values("realmId"),
+}
+USER_ROW: Final = Shapes(
+    default={**values("id", "status", "lastLogin"), "profile": _USER_NAMES}, full=_USER_FULL
+)
+USER: Final = Shapes(
+    default={
+        **values("id", "status"),
+        **_USER_DATES,
+        "profile": {
+            **_USER_NAMES,
+            **values("displayName", "secondEmail", "userType", "organization", "division"),
+            **values("employeeNumber", "costCenter", "manager", "managerId", "city"),
+            **values("countryCode", "timezone"),
+            "mobilePhone": Leaf.PHONE,
+            "primaryPhone": Leaf.PHONE,
+        },
+    },
+    full=_USER_FULL,
+)
+
+_GROUP_NAMES = values("name", "description")
+_GROUP_FULL: Mapping[str, Shape] = {
+    **values("id", "type", "objectClass", "created", "lastUpdated", "lastMembershipUpdated"),
+    "profile": {
+        **_GROUP_NAMES,
+        **values("samAccountName", "dn", "windowsDomainQualifiedName", "groupType"),
+    },
+}
+GROUP_ROW: Final = Shapes(
+    default={**values("id", "type"), "profile": _GROUP_NAMES}, full=_GROUP_FULL
+)
+GROUP: Final = Shapes(
+    default={
+        **values("id", "type", "created", "lastUpdated", "lastMembershipUpdated"),
+        "profile": _GROUP_NAMES,
+    },
+    full=_GROUP_FULL,
+)
+
+APP_LINK: Final = Shapes(
+    default=values("label", "appName", "appInstanceId", "hidden"),
+    full=values(
+        *("id", "label", "appName", "appInstanceId", "appAssignmentId"),
+        *("linkUrl", "hidden", "sortOrder", "credentialsSetup"),
+    ),
+)
+
+_FACTOR_PROFILE: Mapping[str, Shape] = {
+    **values("credentialId", "deviceType", "name", "platform", "version", "authenticatorName"),
+    **values("email", "question", "questionText"),
+    "phoneNumber": Leaf.PHONE,
+}
+FACTOR: Final = Shapes(
+    default={
+        **values("id", "factorType", "provider", "status", "lastUpdated"),
+        "profile": _FACTOR_PROFILE,
+    },
+    full={
+        **values("id", "factorType", "provider", "vendorName", "status", "created", "lastUpdated"),
+        "profile": _FACTOR_PROFILE,
+    },
+)
+
+_APPLICATION: Mapping[str, Shape] = {
+    **values("id", "name", "label", "status", "signOnMode", "created", "lastUpdated"),
+    "accessPolicyId": From(("_links", "accessPolicy"), Leaf.ID_OF_LINK),
+}
+_APPLICATION_FULL: Mapping[str, Shape] = {
+    **_APPLICATION,
+    **values("features"),
+    "visibility": values("hide", "autoLaunch", "autoSubmitToolbar"),
+    "accessibility": values("selfService", "errorRedirectUrl", "loginRedirectUrl"),
+    "settings": {
+        **values("implicitAssignment"),
+        "app": values("url", "domain", "subDomain", "baseUrl", "loginURL", "requestIntegration"),
+        "notes": values("admin", "enduser"),
+        "oauthClient": {
+            **values("application_type", "grant_types", "response_types", "consent_method"),
+            **values("redirect_uris", "post_logout_redirect_uris", "initiate_login_uri"),
+            **values("issuer_mode", "wildcard_redirect", "dpop_bound_access_tokens", "jwks_uri"),
+            "refresh_token": values("rotation_type", "leeway"),
+        },
+        "signOn": {
+            **values("ssoAcsUrl", "audience", "recipient", "destination", "idpIssuer"),
+            **values("subjectNameIdTemplate", "subjectNameIdFormat", "signatureAlgorithm"),
+            **values("digestAlgorithm", "responseSigned", "assertionSigned", "honorForceAuthn"),
+            **values("samlAssertionLifetimeSeconds", "loginUrl", "redirectUrl"),
+        },
+    },
+}
+APPLICATION_ROW: Final = Shapes(
+    default=values("id", "name", "label", "status", "signOnMode"), full=_APPLICATION_FULL
+)
+APPLICATION: Final = Shapes(default=_APPLICATION, full=_APPLICATION_FULL)
+
+_ASSIGNED_PERSON = values("login", "email", "firstName", "lastName")
+APPLICATION_USER: Final = Shapes(
+    default={
+        **values("id", "scope", "status"),
+        "user": From(("_embedded", "user", "profile"), _ASSIGNED_PERSON),
+    },
+    full={
+        **values("id", "externalId", "scope", "status", "syncState"),
+        **values("created", "lastUpdated", "statusChanged", "passwordChanged", "lastSync"),
+        "user": From(("_embedded", "user", "profile"), _ASSIGNED_PERSON),
+        "userStatus": From(("_embedded", "user", "status"), Leaf.VALUE),
+        "profile": values("email", "given_name", "family_name", "name", "displayName", "role"),
+    },
+)
+APPLICATION_GROUP: Final = Shapes(
+    default={
+        **values("id", "priority"),
+        "group": From(("_embedded", "group", "profile"), values("name")),
+    },
+    full={
+        **values("id", "priority", "lastUpdated"),
+        "group": From(("_embedded", "group", "profile"), _GROUP_NAMES),
+        "groupType": From(("_embedded", "group", "type"), Leaf.VALUE),
+    },
+)
+
+_LOG_PERSON = values("id", "type", "alternateId", "displayName")
+_PLACE = values("city", "state", "country")
+_LOG_EVENT: Mapping[str, Shape] = {
+    **values("published", "eventType", "displayMessage", "severity"),
+    "outcome": values("result", "reason"),
+    "actor": _LOG_PERSON,
+    "target": _LOG_PERSON,
+    "client": {**values("ipAddress"), "geographicalContext": _PLACE},
+    **values("uuid"),
+}
+LOG_EVENT: Final = Shapes(
+    default=_LOG_EVENT,
+    full={
+        **_LOG_EVENT,
+        "client": {
+            **values("id", "ipAddress", "device", "zone"),
+            "geographicalContext": {**_PLACE, "geolocation": values("lat", "lon")},
+            "userAgent": values("rawUserAgent", "os", "browser"),
+        },
+        "authenticationContext": values(
+            *("externalSessionId", "rootSessionId", "authenticationProvider"),
+            *("authenticationStep", "credentialProvider", "credentialType", "interface"),
+        ),
+        "securityContext": {
+            **values("asNumber", "asOrg", "isp", "domain", "isProxy"),
+            "risk": values("level", "reasons"),
+            "userBehaviors": values("name", "result"),
+        },
+        "transaction": {**values("id", "type"), "detail": values("requestApiTokenId")},
+        "request": {"ipChain": {**values("ip", "version"), "geographicalContext": _PLACE}},
+        "debugContext": {
+            "debugData": values(
+                *("risk", "behaviors", "threatSuspected", "threatDetections", "requestId"),
+                *("requestUri", "factor", "factorIntent", "deviceFingerprint", "dtHash"),
+                *("logOnlySecurityData", "pushOnlyResponseType", "promptingPolicyTypes"),
+                *("changedAttributes", "privilegeGranted", "signOnMode", "grantType", "scopes"),
+            )
+        },
+    },
+)
+
+_RULE: Mapping[str, Shape] = {
+    **values("id", "name", "type", "status", "priority", "system"),
+    "conditions": Leaf.TREE,
+    "actions": Leaf.TREE,
+}
+POLICY_RULE: Final = Shapes(default=_RULE, full={**_RULE, **values("created", "lastUpdated")})
+
+_ZONE: Mapping[str, Shape] = {
+    **values("id", "name", "type", "status", "usage", "system"),
+    **values("proxyType", "useAsExemptList"),
+    "gateways": Leaf.TREE,
+    "proxies": Leaf.TREE,
+    "asns": Leaf.TREE,
+    "locations": Leaf.TREE,
+    "ipServiceCategories": Leaf.TREE,
+}
+NETWORK_ZONE: Final = Shapes(default=_ZONE, full={**_ZONE, **values("created", "lastUpdated")})

@@ -1,0 +1,263 @@
+"""An MCP server with a login of its own, in one process with the tests, that misbehaves to order.
+
+`ScriptedServer` answers on a loopback socket: `/mcp` asks for a token, `/open/mcp` does not. Its
+`script` says how the next answers differ from right ones; `requests` is what it was asked.
+"""
+
+import base64
+import hashlib
+import json
+import secrets
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+import uvicorn
+from fastmcp import FastMCP
+from fastmcp.exceptions import ToolError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+METADATA = "/.well-known/oauth-authorization-server"
+RESOURCE = "/.well-known/oauth-protected-resource"
+ANN = {"id": "00u1", "login": "ann@example.com", "name": "Ann \x1b[31mExample", "note": "\u202e"}
+
+
+@dataclass
+class Script:
+    """How the server behaves; the defaults are a good server."""
+
+    answer: Callable[[dict[str, str]], Any] = lambda answer: answer
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    resource: Mapping[str, Any] = field(default_factory=dict)
+    documents: frozenset[str] = frozenset({METADATA, f"{RESOURCE}/mcp"})
+    challenge: bool = True
+    lifetime_seconds: int = 3600
+    token_answer: tuple[int, Any] | None = None
+    refresh_answer: tuple[int, Any] | None = None
+    revoke_status: int = 200
+    issues_refresh_tokens: bool = True
+    accepts_tokens: bool = True
+    legacy_paths: bool = False
+    status: dict[str, int] = field(default_factory=dict)
+
+
+class ScriptedServer:
+    """Start it with `start`; `reset` between tests."""
+
+    def __init__(self) -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.origin = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self.url = f"{self.origin}/mcp"
+        self.open_url = f"{self.origin}/open/mcp"
+        self.reset()
+        self._guarded, self._open = (
+            _okta_like().http_app(**_STATELESS),
+            _bare().http_app(**_STATELESS),
+        )
+        config = uvicorn.Config(self._app(), log_level="critical", ws="none")
+        self._uvicorn = uvicorn.Server(config)
+        self._thread = threading.Thread(
+            target=self._uvicorn.run, kwargs={"sockets": [self._socket]}, daemon=True
+        )
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._uvicorn.should_exit = True
+        self._thread.join(timeout=10)
+
+    def reset(self) -> None:
+        self.script = Script()
+        self.requests: list[tuple[str, dict[str, str]]] = []
+        self.clients: dict[str, dict[str, Any]] = {}
+        self.codes: dict[str, dict[str, str]] = {}
+        self.access_tokens: set[str] = set()
+        self.refresh_tokens: set[str] = set()
+        self.issued: set[str] = set()
+
+    def asked(self, name: str) -> list[dict[str, str]]:
+        """The parameters of each request to one endpoint, for example `refresh_token`."""
+        return [parameters for asked, parameters in self.requests if asked == name]
+
+    def _app(self) -> Starlette:
+        @asynccontextmanager
+        async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+            async with (
+                self._guarded.router.lifespan_context(self._guarded),
+                self._open.router.lifespan_context(self._open),
+            ):
+                yield
+
+        return Starlette(
+            routes=[
+                Route("/mcp", endpoint=_Endpoint(self._mcp)),
+                Route("/open/mcp", endpoint=_Endpoint(self._open)),
+                Route("/.well-known/{rest:path}", self._well_known),
+                *(
+                    Route(prefix + path, endpoint, methods=[method])
+                    for prefix in ("", "/oauth")
+                    for path, endpoint, method in (
+                        ("/register", self._register, "POST"),
+                        ("/authorize", self._authorize, "GET"),
+                        ("/token", self._token, "POST"),
+                        ("/revoke", self._revoke, "POST"),
+                    )
+                ),
+            ],
+            lifespan=lifespan,
+        )
+
+    async def _mcp(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        token = request.headers.get("authorization", "").removeprefix("Bearer ")
+        self.requests.append(("mcp", {"token": token}))
+        if token in self.access_tokens and self.script.accepts_tokens:
+            await self._guarded(scope, receive, send)
+            return
+        challenge = f'Bearer resource_metadata="{self.origin}{RESOURCE}/mcp"'
+        headers = {"WWW-Authenticate": challenge if self.script.challenge else "Bearer"}
+        await JSONResponse({"error": "invalid_token"}, 401, headers)(scope, receive, send)
+
+    async def _well_known(self, request: Request) -> Response:
+        path = request.url.path
+        if path in self.script.status:
+            return Response(status_code=self.script.status[path])
+        if path not in self.script.documents:
+            return Response(status_code=404)
+        if path.startswith(RESOURCE):
+            document = {"resource": self.url, "authorization_servers": [self.origin]}
+            return JSONResponse({**document, **self.script.resource})
+        document = {
+            "issuer": self.origin,
+            **{
+                f"{name}_endpoint": f"{self.origin}/oauth/{path}"
+                for name, path in (
+                    ("authorization", "authorize"),
+                    ("token", "token"),
+                    ("registration", "register"),
+                    ("revocation", "revoke"),
+                )
+            },
+            "response_types_supported": ["code"],
+            "code_challenge_methods_supported": ["S256"],
+            "authorization_response_iss_parameter_supported": True,
+            "scopes_supported": ["okta.users.read", "offline_access"],
+            **self.script.metadata,
+        }
+        return JSONResponse({name: value for name, value in document.items() if value is not None})
+
+    async def _register(self, request: Request) -> Response:
+        metadata = await request.json()
+        self.requests.append(("register", metadata))
+        client_id = f"client-{len(self.clients) + 1}"
+        self.clients[client_id] = metadata
+        return JSONResponse({**metadata, "client_id": client_id}, 201)
+
+    async def _authorize(self, request: Request) -> Response:
+        query = dict(request.query_params)
+        self.requests.append(("authorize", query))
+        if query["client_id"] not in self.clients:
+            return Response("unknown client", 400)
+        code = secrets.token_urlsafe()
+        self.codes[code] = query
+        answer = {"code": code, "state": query["state"], "iss": self.origin}
+        return RedirectResponse(
+            f"{query['redirect_uri']}?{urlencode(self.script.answer(answer))}", 302
+        )
+
+    async def _token(self, request: Request) -> Response:
+        form = {name: str(value) for name, value in (await request.form()).items()}
+        self.requests.append((form["grant_type"], form))
+        if form["grant_type"] == "refresh_token":
+            if self.script.refresh_answer:
+                return JSONResponse(*reversed(self.script.refresh_answer))
+            if form["refresh_token"] not in self.refresh_tokens:
+                return JSONResponse({"error": "invalid_grant"}, 400)
+            self.refresh_tokens.remove(form["refresh_token"])
+            return self._tokens()
+        if self.script.token_answer:
+            return JSONResponse(*reversed(self.script.token_answer))
+        asked = self.codes.pop(form["code"])
+        digest = hashlib.sha256(form["code_verifier"].encode()).digest()
+        proven = base64.urlsafe_b64encode(digest).decode().rstrip("=") == asked["code_challenge"]
+        same = all(form[name] == asked[name] for name in ("redirect_uri", "client_id", "resource"))
+        return self._tokens() if proven and same else JSONResponse({"error": "invalid_grant"}, 400)
+
+    def _tokens(self) -> Response:
+        answer: dict[str, Any] = {
+            "access_token": f"at-{secrets.token_hex()}",
+            "token_type": "Bearer",
+        }
+        answer["expires_in"] = self.script.lifetime_seconds
+        self.access_tokens.add(answer["access_token"])
+        if self.script.issues_refresh_tokens:
+            answer["refresh_token"] = f"rt-{secrets.token_hex()}"
+            self.refresh_tokens.add(answer["refresh_token"])
+        self.issued |= {answer["access_token"], answer.get("refresh_token", "at-")} - {"at-"}
+        return JSONResponse(answer)
+
+    async def _revoke(self, request: Request) -> Response:
+        form = {name: str(value) for name, value in (await request.form()).items()}
+        self.requests.append(("revoke", form))
+        self.access_tokens.discard(form["token"])
+        self.refresh_tokens.discard(form["token"])
+        return Response(status_code=self.script.revoke_status)
+
+
+_STATELESS: dict[str, Any] = {"path": "/mcp", "stateless_http": True, "json_response": True}
+
+
+class _Endpoint:
+    """Starlette takes an instance as an ASGI application, whatever the method."""
+
+    def __init__(self, app: Callable[..., Any]) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # The application behind knows one path only.
+        await self._app({**scope, "path": "/mcp", "raw_path": b"/mcp"}, receive, send)
+
+
+def _okta_like() -> FastMCP:
+    mcp = FastMCP("scripted")
+
+    @mcp.tool(title="List people")
+    def list_okta_users(
+        q: str = "", limit: int = 20, fields: list[str] | None = None
+    ) -> dict[str, Any]:
+        """Find people. Some of them."""
+        return {"items": [ANN][:limit], "count": 1, "q": q, "fields": fields or []}
+
+    @mcp.tool
+    def get_okta_user(user_id: str) -> dict[str, Any]:
+        """One person by id. With the profile."""
+        if user_id == "gone":
+            raise ToolError("not_found: no \x1b[2Jsuch person")
+        return {"id": user_id, "profile": {"login": "ann@example.com"}}
+
+    @mcp.resource("user://me", mime_type="application/json")
+    def me() -> str:
+        person = {"id": "00u1", "login": "ann@example.com", "name": "Ann Example"}
+        return json.dumps({"person": person, "role": "viewer", "groups": ["Help"], "scopes": []})
+
+    return mcp
+
+
+def _bare() -> FastMCP:
+    mcp = FastMCP("bare")
+
+    @mcp.tool
+    def ping() -> str:
+        """Say pong"""
+        return "pong"
+
+    return mcp

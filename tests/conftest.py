@@ -1,0 +1,59 @@
+"""Processes that many tests share, and a browser and a client for each test."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from tests.vocabulary.browser import Browser
+from tests.vocabulary.oauth_client import OAuthClient
+from tests.vocabulary.processes import (
+    SandboxProcess,
+    ServerProcess,
+    free_port,
+    running_sandbox,
+    running_server,
+)
+
+
+@pytest.fixture(scope="session")
+def server_port() -> int:
+    return free_port()
+
+
+@pytest.fixture(scope="session")
+def shared_sandbox(server_port: int) -> Iterator[SandboxProcess]:
+    with running_sandbox(f"http://localhost:{server_port}") as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(shared_sandbox: SandboxProcess) -> Iterator[SandboxProcess]:
+    """The organisation; whatever a test changed in it is undone."""
+    yield shared_sandbox
+    shared_sandbox.control("reset")
+
+
+@pytest.fixture(scope="session")
+def server(
+    shared_sandbox: SandboxProcess, server_port: int, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerProcess]:
+    folder = tmp_path_factory.mktemp("server")
+    with running_server(folder, server_port, shared_sandbox.settings_for_server()) as running:
+        yield running
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    opened = Browser()
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def client(server: ServerProcess) -> AsyncIterator[OAuthClient]:
+    """A registered client of the shared server."""
+    registered = OAuthClient(server.url)
+    answer = await registered.register()
+    assert answer.status_code == 201
+    yield registered
+    await registered.close()

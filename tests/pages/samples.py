@@ -1,0 +1,89 @@
+"""One filled view for each page, and the pages themselves."""
+
+from dataclasses import replace
+
+from okta_mcp.pages import (
+    Button,
+    ClientView,
+    Consent,
+    Home,
+    Pages,
+    Problem,
+    SignedOut,
+    SignIn,
+    SignOut,
+)
+from okta_mcp.rbac.families import SUPPORTED_SCOPES
+
+NOW = 1_795_271_400.0  # Saturday 21 November 2026, 14:30 UTC
+PAGES = Pages("Northwind Health", "Questions: it-security@northwind.example")
+
+LOOPBACK = ClientView(
+    name="Visual Studio Code",
+    client_id="client-of-vscode",
+    redirect_uri="http://127.0.0.1:33418/return",
+    redirect_host="127.0.0.1",
+    kind="loopback",
+)
+PRIVATE_SCHEME = replace(
+    LOOPBACK,
+    redirect_uri="cursor://anysphere.cursor-mcp/oauth/callback",
+    redirect_host="anysphere.cursor-mcp",
+    kind="private-scheme",
+)
+WEB = replace(
+    LOOPBACK,
+    redirect_uri="https://assistant.example.net/return",
+    redirect_host="assistant.example.net",
+    kind="web",
+)
+CLIENTS = (LOOPBACK, PRIVATE_SCHEME, WEB)
+
+SIGN_IN = SignIn(LOOPBACK, SUPPORTED_SCOPES, "sign-in-token")
+CONSENT = Consent(
+    client=LOOPBACK,
+    person_name="Nora Lindqvist",
+    person_login="nora@northwind.example",
+    role="viewer",
+    scopes=("okta.users.read", "okta.groups.read", "offline_access"),
+    tools=(("People", ("get_okta_user", "list_okta_users")), ("Groups", ("list_okta_groups",))),
+    access_ends_at=NOW + 86_400,
+    now=NOW,
+    stays_connected=True,
+    remembered_seconds=3600,
+    form_token="consent-token",
+)
+PROBLEM = Problem(
+    title="A title",
+    heading="A heading.",
+    explanation="An explanation.",
+    advice="An advice.",
+    ask="Somebody to ask.",
+    reference="7F3K-21QD",
+    button=Button("Finish", form_action="/oauth/consent", form_token="problem-token"),
+)
+SIGN_OUT = SignOut("nora@northwind.example", "sign-out-token")
+HOME = Home(
+    mcp_url="http://localhost:3001/mcp",
+    vscode_url="vscode:mcp/install?%7B%7D",
+    is_public_https=False,
+    is_sandbox=True,
+    sandbox_url="http://127.0.0.1:3002/",
+    version="0.1.0",
+)
+
+EVERY_PAGE = {
+    "sign_in": PAGES.sign_in(SIGN_IN),
+    "sign_in_web": PAGES.sign_in(replace(SIGN_IN, client=WEB)),
+    "sign_in_without_client": PAGES.sign_in(SignIn(None, (), "sign-in-token")),
+    "consent": PAGES.consent(CONSENT),
+    "consent_private_scheme": PAGES.consent(replace(CONSENT, client=PRIVATE_SCHEME)),
+    "error": PAGES.error(PROBLEM),
+    "error_without_button": PAGES.error(replace(PROBLEM, button=None)),
+    "sign_out": PAGES.sign_out(SIGN_OUT),
+    "signed_out": PAGES.signed_out(SignedOut("https://northwind.okta.com")),
+    "home": PAGES.home(HOME),
+    "home_public": PAGES.home(
+        replace(HOME, is_public_https=True, mcp_url="https://mcp.northwind.example/mcp")
+    ),
+}

@@ -1,0 +1,64 @@
+"""The Management API alone, with a clock that only tests move and people's tokens by hand."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import httpx
+from starlette.applications import Starlette
+
+from okta_mcp.sandbox.directory import Organisation
+from okta_mcp.sandbox.management import management_routes
+from okta_mcp.sandbox.rates import Rates
+from okta_mcp.sandbox.seed import seeded
+
+NOW = 1_800_000_000.0
+ORG = "http://127.0.0.1:9000"
+TOKEN = "00sandboxtoken"
+
+
+@dataclass
+class Context:
+    organisation: Organisation = field(default_factory=lambda: seeded(NOW))
+    seconds: float = NOW
+    profile: str = "off"
+    api_token: str = TOKEN
+    base_url: str = ORG
+    bearers: dict[str, tuple[str, frozenset[str]]] = field(default_factory=dict)
+    rates: Rates | None = None
+
+    def __post_init__(self) -> None:
+        self.rates = Rates(self.now, lambda: self.profile)
+
+    def now(self) -> float:
+        return self.seconds
+
+    @property
+    def bearer_scopes(self) -> Callable[[str], tuple[str, frozenset[str]] | None]:
+        return self.bearers.get
+
+    def client(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            transport=httpx.ASGITransport(Starlette(routes=[*management_routes(self)])),
+            base_url=f"{ORG}/api/v1/",
+            headers={"Authorization": f"SSWS {TOKEN}"},
+        )
+
+
+def next_link(response: httpx.Response) -> str | None:
+    for line in response.headers.get_list("link"):
+        if line.endswith('rel="next"'):
+            return line[1 : line.index(">")]
+    return None
+
+
+async def walk(http: httpx.AsyncClient, path: str, most: int = 400) -> list[dict]:
+    rows: list[dict] = []
+    url: str | None = path
+    for _ in range(most):
+        response = await http.get(url)
+        assert response.status_code == 200, response.text
+        rows += response.json()
+        url = next_link(response)
+        if url is None:
+            return rows
+    raise AssertionError("the walk did not end")

@@ -1,0 +1,62 @@
+"""Buckets, windows and shares of the stand-in's rate limits."""
+
+import pytest
+
+from okta_mcp.sandbox.rates import Rates, bucket_of, too_many_at_once
+
+
+class Clock:
+    seconds = 1000.5
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def test_a_token_gets_half_of_a_bucket_and_then_nothing() -> None:
+    rates = Rates(Clock(), lambda: "integrator")
+    spent = [rates.spend("t", "/api/v1/apps") for _ in range(11)]
+    assert [one.remaining for one in spent] == [*range(9, -1, -1), 0]
+    assert [one.allowed for one in spent] == [True] * 10 + [False]
+    assert rates.spend("other", "/api/v1/apps").allowed
+
+
+def test_a_window_begins_with_its_first_request() -> None:
+    clock = Clock()
+    rates = Rates(clock, lambda: "integrator")
+    assert rates.spend("t", "/api/v1/logs").reset == 1061
+    clock.seconds += 59.9
+    assert rates.spend("t", "/api/v1/logs").remaining == 8
+    clock.seconds += 0.1
+    assert rates.spend("t", "/api/v1/logs").remaining == 9
+
+
+@pytest.mark.parametrize(
+    ("path", "bucket", "limit"),
+    [
+        ("/api/v1/apps", "/api/v1/apps", 50),
+        ("/api/v1/apps/0oa1", "/api/v1/apps/*", 250),
+        ("/api/v1/apps/0oa1/users", "/api/v1/apps", 50),
+        ("/api/v1/groups", "/api/v1/groups", 250),
+        ("/api/v1/groups/00g1", "/api/v1/groups/*", 500),
+        ("/api/v1/groups/00g1/users", "/api/v1/**", 600),
+        ("/api/v1/users", "/api/v1/users", 300),
+        ("/api/v1/users/00u1", "/api/v1/users/*", 1000),
+        ("/api/v1/users/00u1/factors", "/api/v1/**", 600),
+        ("/api/v1/logs", "/api/v1/logs", 60),
+        ("/api/v1/policies", "/api/v1/**", 600),
+        ("/api/v1/zones", "/api/v1/**", 600),
+    ],
+)
+def test_the_longest_pattern_counts(path: str, bucket: str, limit: int) -> None:
+    assert bucket_of(path) == bucket
+    assert Rates(Clock(), lambda: "workforce").spend("t", path).limit == limit
+
+
+def test_off_counts_nothing() -> None:
+    rates = Rates(Clock(), lambda: "off")
+    assert {rates.spend("t", "/api/v1/logs").remaining for _ in range(50)} == {9999}
+
+
+def test_too_many_in_flight_says_zero_of_zero() -> None:
+    headers = too_many_at_once(1000.5).headers()
+    assert (headers["X-Rate-Limit-Limit"], headers["X-Rate-Limit-Remaining"]) == ("0", "0")

@@ -1,0 +1,68 @@
+"""`python -m tests.screenshots`: takes the pictures of the pages for images/.
+
+Starts a sandbox and a server of its own, walks the way in a real Chromium, and writes the PNG
+files that the README shows. Not a test: run it when a page has changed.
+"""
+
+import asyncio
+import tempfile
+from pathlib import Path
+
+from selenium.webdriver import Chrome
+
+from tests.vocabulary.chromium import chromium, prefer, press
+from tests.vocabulary.oauth_client import OAuthClient
+from tests.vocabulary.processes import CHECKOUT, free_port, running_sandbox, running_server
+
+IMAGES = CHECKOUT / "images"
+_WIDTH = 760
+
+
+def main() -> None:
+    port = free_port()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running_sandbox(f"http://localhost:{port}") as sandbox,
+        running_server(Path(folder), port, sandbox.settings_for_server()) as server,
+        chromium(width=_WIDTH) as driver,
+    ):
+        for scheme, suffix in (("light", ""), ("dark", "-dark")):
+            prefer(driver, scheme)
+            driver.delete_all_cookies()
+            _walk(driver, server.url, asyncio.run(_registered(server.url)), suffix)
+
+
+def _walk(driver: Chrome, url: str, authorization_url: str, suffix: str) -> None:
+    driver.get(url)
+    _taken(driver, f"home{suffix}.png")
+    driver.get(authorization_url)
+    _taken(driver, f"sign-in{suffix}.png")
+    press(driver, "Sign in with Okta")
+    if driver.find_elements("css selector", "button.person"):
+        press(driver, "Sami Korhonen")
+    _taken(driver, f"consent{suffix}.png")
+    driver.get(f"{url}/oauth/callback?state=unknown")
+    _taken(driver, f"error{suffix}.png")
+    driver.get(f"{url}/oauth/logout")
+    press(driver, "Sign out")
+    _taken(driver, f"signed-out{suffix}.png")
+
+
+def _taken(driver: Chrome, name: str) -> None:
+    """The whole page, as high as it is."""
+    height = driver.execute_script("return document.documentElement.scrollHeight")
+    driver.set_window_size(_WIDTH, max(height + 140, 400))
+    driver.save_screenshot(str(IMAGES / name))
+    driver.set_window_size(_WIDTH, 900)
+
+
+async def _registered(url: str) -> str:
+    client = OAuthClient(url)
+    redirect_uri = "http://127.0.0.1:33418/"
+    await client.register(client_name="Visual Studio Code", redirect_uris=[redirect_uri])
+    await client.close()
+    return client.authorization_url(redirect_uri=redirect_uri)
+
+
+if __name__ == "__main__":
+    main()
