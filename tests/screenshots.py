@@ -12,7 +12,7 @@ from selenium.webdriver import Chrome
 
 from tests.vocabulary.chromium import chromium, prefer, press
 from tests.vocabulary.oauth_client import OAuthClient
-from tests.vocabulary.processes import CHECKOUT, free_port, running_sandbox, running_server
+from tests.vocabulary.processes import CHECKOUT, free_port, running_server
 
 IMAGES = CHECKOUT / "images"
 _WIDTH = 760
@@ -22,8 +22,7 @@ def main() -> None:
     port = free_port()
     with (
         tempfile.TemporaryDirectory() as folder,
-        running_sandbox(f"http://localhost:{port}") as sandbox,
-        running_server(Path(folder), port, sandbox.settings_for_server()) as server,
+        running_server(Path(folder), port, {}, "--sandbox") as server,
         chromium(width=_WIDTH) as driver,
     ):
         for scheme, suffix in (("light", ""), ("dark", "-dark")):

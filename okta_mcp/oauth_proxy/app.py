@@ -64,6 +64,7 @@ from okta_mcp.tools import okta_tools
 from okta_mcp.tools.cursors import SealedCursors
 
 SWEEP_SECONDS = 300
+SANDBOX_NAME = "Northwind Bank (sandbox)"
 _OKTA_CHECK_SECONDS = 30
 _OKTA_TIMEOUT_SECONDS = 10.0
 
@@ -149,7 +150,8 @@ def build_app(
         on_change=role_changed,
     )
 
-    pages = Pages(urlsplit(settings.okta_org_url).netloc, settings.consent_notice)
+    organisation = SANDBOX_NAME if sandbox_url else urlsplit(settings.okta_org_url).netloc
+    pages = Pages(organisation, settings.consent_notice)
     forms = Forms(sealer, derived_key(secret, "form cookies"), cookies, origin=settings.url)
     responses = Responses(pages, forms, issuer=settings.url)
     legs = Legs(records, sealer, derived_key(secret, "binding cookies"), cookies)

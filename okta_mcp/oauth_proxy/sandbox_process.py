@@ -8,18 +8,22 @@ process ends, the sandbox does not outlive it.
 import contextlib
 import json
 import os
+import secrets
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from okta_mcp.settings import Settings, SettingsError
+from dotenv import dotenv_values
+
+from okta_mcp.settings import SettingsError
 
 _HOST = "127.0.0.1"
 # What a person may have set for a real organisation and what the sandbox sets itself.
-_SET_HERE = (
+SET_HERE = (
     "okta_org_url",
     "okta_issuer",
     "okta_client_id",
@@ -29,6 +33,10 @@ _SET_HERE = (
     "okta_api_auth",
     "oauth_redirect_uri",
     "public_url",
+    "session_secret_key",
+    "oauth_require_https",
+    "tls_cert_file",
+    "tls_key_file",
     "group_to_role_super_admin",
     "group_to_role_security_admin",
     "group_to_role_viewer",
@@ -46,7 +54,7 @@ class Sandbox:
 
 
 @contextlib.contextmanager
-def running_sandbox(host: str, port: int) -> Iterator[Sandbox]:
+def running_sandbox(host: str, port: int, env_file: Path) -> Iterator[Sandbox]:
     """A sandbox for the server on `host` and `port`; raises `SettingsError`."""
     shown_host = f"[{host}]" if ":" in host else host
     server_url = f"http://{shown_host}:{port}"
@@ -66,29 +74,36 @@ def running_sandbox(host: str, port: int) -> Iterator[Sandbox]:
             line = process.stdout.readline()
             if not line:
                 raise SettingsError(["--sandbox: the sandbox did not start; its reason is above"])
-            yield _described(json.loads(line))
+            yield _described(json.loads(line), env_file)
         finally:
             process.stdin.close()
-            process.wait(timeout=5)
+            try:
+                process.wait(timeout=5)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
-def _described(ready: dict[str, Any]) -> Sandbox:
+def _described(ready: dict[str, Any], env_file: Path) -> Sandbox:
     groups = ready["role_groups"]
-    settings: dict[str, Any] = dict.fromkeys(_SET_HERE)
-    del settings["okta_token_endpoint_auth_method"]
-    settings |= {
+    settings: dict[str, Any] = dict.fromkeys(SET_HERE) | {
         "okta_org_url": ready["org_url"],
         "okta_client_id": ready["client_id"],
         "okta_client_secret": ready["client_secret"],
         "okta_api_token": ready["api_token"],
         "okta_token_endpoint_auth_method": "client_secret_basic",
+        "oauth_require_https": False,
+        "session_secret_key": secrets.token_urlsafe(48),
         "group_to_role_super_admin": groups["super_admin"],
         "group_to_role_security_admin": groups["security_admin"],
         "group_to_role_viewer": groups["viewer"],
     }
-    # A name is told, never a value: it may be the key of a real organisation.
-    set_aside = [name.upper() for name in _SET_HERE if os.environ.get(name.upper())]
-    return Sandbox(ready["org_url"], ready["personas"], settings, set_aside)
+    return Sandbox(ready["org_url"], ready["personas"], settings, _set_aside(env_file))
+
+
+def _set_aside(env_file: Path) -> list[str]:
+    """The variables that somebody set and that do not count now: names, never values."""
+    given = {**dotenv_values(env_file), **os.environ}
+    return [name.upper() for name in SET_HERE if given.get(name.upper())]
 
 
 def _port_beside(port: int) -> int:
@@ -97,6 +112,3 @@ def _port_beside(port: int) -> int:
         probe.bind((_HOST, port + 1))
         return port + 1
     return 0
-
-
-assert all(name in Settings.model_fields for name in _SET_HERE)  # noqa: S101

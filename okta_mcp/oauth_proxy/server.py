@@ -45,7 +45,7 @@ _HEADER_SECONDS = 15
 def serve(host: str, port: int, with_sandbox: bool, env_file: Path) -> None:
     """Serve MCP at /mcp and the login beside it."""
     try:
-        with _sandbox_if(with_sandbox, host, port) as sandbox:
+        with _sandbox_if(with_sandbox, host, port, env_file) as sandbox:
             overrides: dict[str, Any] = {"host": host, "port": port}
             settings = load_settings(
                 env_file=env_file, overrides=overrides | (sandbox.settings if sandbox else {})
@@ -62,7 +62,7 @@ def serve(host: str, port: int, with_sandbox: bool, env_file: Path) -> None:
 
 
 @contextlib.contextmanager
-def _sandbox_if(wanted: bool, host: str, port: int) -> Iterator[Sandbox | None]:
+def _sandbox_if(wanted: bool, host: str, port: int, env_file: Path) -> Iterator[Sandbox | None]:
     if not wanted:
         yield None
         return
@@ -70,7 +70,7 @@ def _sandbox_if(wanted: bool, host: str, port: int) -> Iterator[Sandbox | None]:
         raise SettingsError(
             [f"--sandbox: works on loopback only, not on {host}. Example: --host localhost"]
         )
-    with running_sandbox(host, port) as sandbox:
+    with running_sandbox(host, port, env_file) as sandbox:
         yield sandbox
 
 

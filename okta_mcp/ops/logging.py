@@ -8,7 +8,7 @@ import logging
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 # These log URLs, arguments or tracebacks of requests at levels below the one given here.
-_QUIET = {"httpx": "WARNING", "httpcore": "WARNING", "mcp": "WARNING", "uvicorn.access": "ERROR"}
+_QUIET = {"httpx": "WARNING", "httpcore": "WARNING", "mcp": "WARNING", "uvicorn": "WARNING"}
 
 
 def set_up_logging(level: str) -> None:

@@ -125,7 +125,7 @@ class _Seeder:
             "city": city,
             "countryCode": country,
             "timezone": timezone,
-            "mobilePhone": f"+420 700 {self._random.randrange(10**6):06d}",
+            "mobilePhone": f"+420700{self._random.randrange(10**6):06d}",
             "employeeNumber": str(10_000 + len(self._org.users)),
             "employeeType": kind or self._random.choices(("employee", "contractor"), (9, 1))[0],
             "riskTier": self._random.choices(("low", "medium", "high"), (80, 15, 5))[0],
@@ -143,7 +143,7 @@ class _Seeder:
             "profile": profile,
             "credentials": {
                 "password": {},
-                "recovery_question": {"question": "Who was your first teacher?"},
+                "recovery_question": {"question": "What is the food you least liked as a child?"},
                 "emails": [{"value": login, "status": "VERIFIED", "type": "PRIMARY"}],
                 "provider": {"type": "OKTA", "name": "OKTA"},
             },
@@ -340,10 +340,14 @@ class _Seeder:
             "webauthn": ("fwf", "FIDO", "FIDO", {"authenticatorName": "Security key"}),
             "sms": ("sms", "OKTA", "OKTA", {"phoneNumber": person["mobilePhone"]}),
             "call": ("clf", "OKTA", "OKTA", {"phoneNumber": person["mobilePhone"]}),
-            "question": ("ufs", "OKTA", "OKTA", {"question": "first_teacher"}),
+            "question": ("ufs", "OKTA", "OKTA", {"question": "disliked_food"}),
             "token:software:totp": ("ost", "GOOGLE", "GOOGLE", {}),
         }[kind]
-        named = {"questionText": "Who was your first teacher?"} if kind == "question" else {}
+        named = (
+            {"questionText": "What is the food you least liked as a child?"}
+            if kind == "question"
+            else {}
+        )
         return {
             "id": identifier(prefix, f"{kind}/{person['login']}"),
             "factorType": kind,
@@ -376,6 +380,9 @@ def _app_settings(row: Row) -> Row:
                 "issuer_mode": "DYNAMIC",
             }
         }
+    if row["signOnMode"] == "BROWSER_PLUGIN":
+        fields = {"usernameField": "#user", "passwordField": "#password", "buttonField": "#go"}
+        return {"app": {"url": f"https://login.{DOMAIN}/", **fields}}
     if row["signOnMode"] == "BOOKMARK":
         return {"app": {"url": f"https://intranet.{DOMAIN}/", "requestIntegration": False}}
     return {"app": {}, "notes": {"admin": None, "enduser": None}}

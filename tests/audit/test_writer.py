@@ -1,0 +1,243 @@
+"""The audit trail: what is written can be verified, and what was not written is found out."""
+
+import hashlib
+import json
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from okta_mcp.audit.catalogue import EVENTS
+from okta_mcp.audit.writer import Audit, BrokenChainError, verified_lines
+from tests.vocabulary.clock import Clock
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "audit.jsonl"
+
+
+def written(path: Path, count: int = 4) -> list[str]:
+    audit = Audit(str(path), Clock())
+    for n in range(count):
+        audit.write("tool.called", user_id=f"00u{n}", subject="get_okta_user")
+    audit.close()
+    return path.read_text(encoding="utf-8").splitlines(keepends=True)
+
+
+def edited(lines: list[str], index: int, **values: Any) -> list[str]:
+    line = json.dumps(json.loads(lines[index]) | values, separators=(",", ":")) + "\n"
+    return [*lines[:index], line, *lines[index + 1 :]]
+
+
+def without(lines: list[str], index: int, name: str) -> list[str]:
+    event = json.loads(lines[index])
+    del event[name]
+    line = json.dumps(event, separators=(",", ":")) + "\n"
+    return [*lines[:index], line, *lines[index + 1 :]]
+
+
+@pytest.mark.parametrize(
+    ("tampered", "line"),
+    [
+        (lambda lines: edited(lines, 0, user_id="00uX"), 1),
+        (lambda lines: edited(lines, 2, user_id="00uX"), 3),
+        (lambda lines: edited(lines, 3, outcome="refused"), 4),
+        (lambda lines: edited(lines, 2, chain="0" * 64), 3),
+        (lambda lines: edited(lines, 2, seq=7), 3),
+        (lambda lines: edited(lines, 2, seq="3"), 3),
+        (lambda lines: edited(lines, 2, more="x"), 3),
+        (lambda lines: [lines[0], *lines[2:]], 2),
+        (lambda lines: [lines[0], lines[2], lines[1], lines[3]], 2),
+        (lambda lines: [*lines[:2], lines[1], *lines[2:]], 3),
+        (lambda lines: [*lines[:2], "\n", *lines[2:]], 3),
+        (lambda lines: [*lines[:2], "not json\n"], 3),
+        (lambda lines: [*lines[:2], "[]\n"], 3),
+        (lambda lines: [*lines[:2], "{}\n"], 3),
+        (lambda lines: [*lines[:2], lines[2].replace('":"', '": "')], 3),
+        (lambda lines: without(lines, 2, "chain"), 3),
+        (lambda lines: without(lines, 2, "seq"), 3),
+    ],
+    ids=[
+        "first line changed",
+        "line changed",
+        "last line changed",
+        "chain changed",
+        "number changed",
+        "number as text",
+        "field added",
+        "line removed",
+        "lines exchanged",
+        "line repeated",
+        "empty line",
+        "no JSON",
+        "no object",
+        "empty object",
+        "spelled otherwise",
+        "without chain",
+        "without number",
+    ],
+)
+def test_tampering_is_found_at_its_line(
+    path: Path, tampered: Callable[[list[str]], list[str]], line: int
+) -> None:
+    lines = tampered(written(path))
+    with pytest.raises(BrokenChainError) as caught:
+        list(verified_lines(lines))
+    assert caught.value.line == line
+
+
+def test_a_line_rewritten_with_a_fitting_hash_breaks_the_next_one(path: Path) -> None:
+    lines = written(path)
+    before = json.loads(lines[0])["chain"]
+    body = lines[1].partition(',"chain"')[0].replace("00u1", "00uX") + "}"
+    chain = hashlib.sha256(f"{before}{body}".encode()).hexdigest()
+    rewritten = f'{body[:-1]},"chain":"{chain}"}}\n'
+    assert len(list(verified_lines([lines[0], rewritten]))) == 2
+    with pytest.raises(BrokenChainError) as caught:
+        list(verified_lines([lines[0], rewritten, *lines[2:]]))
+    assert caught.value.line == 3
+
+
+def test_an_event_outside_the_catalogue_cannot_be_written(path: Path) -> None:
+    audit = Audit(str(path), Clock())
+    with pytest.raises(ValueError, match="catalogue"):
+        audit.write("tool.exploded")
+    audit.close()
+    assert path.read_text() == ""
+
+
+def test_a_refused_event_leaves_no_gap(path: Path) -> None:
+    audit = Audit(str(path), Clock())
+    with pytest.raises(ValueError, match="catalogue"):
+        audit.write("Tool.Called")
+    audit.write("tool.called")
+    audit.close()
+    assert [event["seq"] for event in verified_lines(path.read_text().splitlines())] == [1]
+
+
+@pytest.mark.parametrize("last", ["half a li", '{"seq":1}', "[]", '{"seq":"x","chain":"y"}'])
+def test_a_file_that_does_not_end_with_an_event_is_refused(path: Path, last: str) -> None:
+    path.write_text(last)
+    with pytest.raises(BrokenChainError, match="does not end with a line"):
+        Audit(str(path), Clock())
+
+
+FORGERY = '\n{"schema":1,"seq":2,"event":"consent.granted"}\r\n\u2028\u2029\x85\x0b\x1b[2J\x00"}'
+
+
+@pytest.mark.parametrize("field", ["reason", "client_name", "login"])
+def test_a_value_cannot_forge_a_line(path: Path, field: str) -> None:
+    """S-02."""
+    audit = Audit(str(path), Clock())
+    audit.write("client.registered", **{field: FORGERY})
+    audit.write("tool.called")
+    audit.close()
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) == 2
+    assert text.isascii()
+    assert "\x1b" not in text
+    events = list(verified_lines(text.splitlines()))
+    assert events[0][field] == FORGERY
+
+
+@given(st.text())
+def test_any_text_is_one_line_that_verifies(text: str) -> None:
+    """S-02: lone surrogates and separators included."""
+    lines: list[str] = []
+
+    class Stream:
+        def write(self, line: str) -> None:
+            lines.append(line)
+
+        def flush(self) -> None: ...
+
+    audit = Audit("-", Clock())
+    audit._stream = Stream()  # type: ignore[assignment]
+    audit.write("client.registered", client_name=text)
+    assert len(lines) == 1
+    assert len(lines[0].splitlines()) == 1
+    (event,) = verified_lines(lines)
+    assert event["client_name"] == text[:512]
+
+
+def test_long_values_are_cut(path: Path) -> None:
+    audit = Audit(str(path), Clock())
+    audit.write(
+        "client.registered",
+        reason="r" * 5000,
+        client_name="n" * 5000,
+        redirect_uris=tuple("u" * 5000 for _ in range(300)),
+    )
+    audit.close()
+    (event,) = verified_lines(path.read_text().splitlines())
+    assert event["reason"] == "r" * 512
+    assert event["client_name"] == "n" * 512
+    assert event["redirect_uris"] == ["u" * 512] * 100
+
+
+def test_an_event_says_when_what_and_with_which_outcome(path: Path) -> None:
+    """S-02: time UTC, event, outcome."""
+    audit = Audit(str(path), Clock())
+    audit.write("token.refused", "refused", reason="code_unknown", client_id=None, count=0)
+    audit.close()
+    event = json.loads(path.read_text())
+    chain = event.pop("chain")
+    assert len(chain) == 64
+    assert event == {
+        "schema": 1,
+        "seq": 1,
+        "time": "2027-01-15T08:00:00.000Z",
+        "event": "token.refused",
+        "outcome": "refused",
+        "reason": "code_unknown",
+        "count": 0,
+    }
+
+
+def test_the_chain_goes_on_over_a_restart(path: Path) -> None:
+    written(path, 3)
+    lines = written(path, 2)
+    assert [event["seq"] for event in verified_lines(lines)] == [1, 2, 3, 4, 5]
+
+
+def test_a_trail_may_begin_in_the_middle_after_a_rotation(path: Path) -> None:
+    lines = written(path, 5)
+    assert [event["seq"] for event in verified_lines(lines[2:])] == [3, 4, 5]
+
+
+def test_what_follows_a_middle_start_is_still_verified(path: Path) -> None:
+    lines = edited(written(path, 5), 3, user_id="00uX")
+    with pytest.raises(BrokenChainError):
+        list(verified_lines(lines[2:]))
+
+
+def test_the_file_is_for_its_owner_only(path: Path) -> None:
+    """S-03."""
+    written(path, 1)
+    assert stat.S_IMODE(path.stat().st_mode) & 0o177 == 0
+
+
+def test_standard_output_gets_the_line_and_stays_open(capsys: pytest.CaptureFixture[str]) -> None:
+    audit = Audit("-", Clock())
+    audit.write("server.started")
+    audit.close()
+    print("still open")
+    first, second = capsys.readouterr().out.splitlines()
+    assert json.loads(first)["event"] == "server.started"
+    assert second == "still open"
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_every_event_of_the_catalogue_can_be_written_and_is_explained(
+    path: Path, event: str
+) -> None:
+    audit = Audit(str(path), Clock())
+    audit.write(event)
+    audit.close()
+    assert json.loads(path.read_text())["event"] == event
+    assert EVENTS[event].endswith(".")
