@@ -95,16 +95,16 @@ def verified_lines(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
         line = raw.rstrip("\n")
         try:
             event = json.loads(line)
-            chain = event["chain"]
+            chain, seq = str(event["chain"]), int(event["seq"])
         except (ValueError, TypeError, KeyError):
             raise BrokenChainError(number, "not a line of an audit trail") from None
         body = line.removesuffix(f',"chain":"{chain}"}}') + "}"
         if before is not None:
-            if event["seq"] != before["seq"] + 1:
-                raise BrokenChainError(number, f"seq {event['seq']} follows {before['seq']}")
+            if seq != before["seq"] + 1:
+                raise BrokenChainError(number, f"seq {seq} follows {before['seq']}")
             if chain != _next_link(before["chain"], body):
                 raise BrokenChainError(number, "changed after it was written")
-        elif event["seq"] == 1 and chain != _next_link(_FIRST_LINK, body):
+        elif seq == 1 and chain != _next_link(_FIRST_LINK, body):
             raise BrokenChainError(number, "changed after it was written")
         before = event
         yield event

@@ -6,6 +6,7 @@ person's role is resolved; only then a session begins. A bad sign-in makes no se
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -34,6 +35,18 @@ _SERVER_ERRORS = frozenset(
     "okta_unreachable wrong_client_secret too_many_groups id_token_refused roles_unavailable"
     " refresh_grant_missing".split()
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Person:
+    """Who has come back from Okta, and what Okta said of them."""
+
+    user_id: str
+    login: str
+    name: str
+    tokens: UpstreamTokens
+    upstream_id: str | None
+    decision: RoleDecision
 
 
 class CallbackEndpoint:
@@ -73,6 +86,7 @@ class CallbackEndpoint:
                 raise PageError("wrong_browser")
             tokens = await self._tokens(parameters, leg)
             user_id = str(tokens.claims["sub"])
+            login, name = await self._login.profile(tokens)
             upstream_id = await self._kept_upstream(tokens)
             decision = await self._role(user_id, upstream_id, tokens)
         except PageError as error:
@@ -81,7 +95,8 @@ class CallbackEndpoint:
         except OktaLoginError as error:
             self._audit.write("login.refused", "refused", reason=error.reason, **trace(request))
             raise _page_of(error.reason, leg.request if leg else None) from error
-        return await self._signed_in(request, leg, tokens, user_id, upstream_id, decision)
+        person = _Person(user_id, login, name, tokens, upstream_id, decision)
+        return await self._signed_in(request, leg, person)
 
     async def _used_leg(self, parameters: Parameters) -> Leg:
         """The trip of this state, which works only once."""
@@ -125,15 +140,7 @@ class CallbackEndpoint:
         except DirectoryUnavailableError as error:
             raise OktaUnreachableError("roles_unavailable") from error
 
-    async def _signed_in(
-        self,
-        request: Request,
-        leg: Leg,
-        tokens: UpstreamTokens,
-        user_id: str,
-        upstream_id: str | None,
-        decision: RoleDecision,
-    ) -> Response:
+    async def _signed_in(self, request: Request, leg: Leg, person: _Person) -> Response:
         earlier = await self._sessions.of(request)
         if earlier is not None:
             await self._sessions.end(earlier)
@@ -143,28 +150,26 @@ class CallbackEndpoint:
             target = f"/oauth/consent?request={leg.request.id}"
         # Not the consent page itself: its URL would be this one, with Okta's code in it.
         response = RedirectResponse(target, status_code=303)
-        claims = tokens.claims
-        login = str(claims.get("preferred_username") or claims.get("email") or user_id)
         await self._sessions.start(
             response,
-            user_id=user_id,
-            login=login,
-            name=str(claims.get("name") or login),
-            id_token=tokens.id_token,
-            upstream_id=upstream_id,
+            user_id=person.user_id,
+            login=person.login,
+            name=person.name,
+            id_token=person.tokens.id_token,
+            upstream_id=person.upstream_id,
         )
         if leg.request is not None:
             await self._records.pending.put(
-                leg.request.id, PendingConsent(leg.request, user_id), LEG_TTL_SECONDS
+                leg.request.id, PendingConsent(leg.request, person.user_id), LEG_TTL_SECONDS
             )
         self._audit.write(
             "login.succeeded",
-            user_id=user_id,
-            login=login,
-            role=decision.role,
-            groups=decision.groups,
-            source=decision.source,
-            amr=claims.get("amr"),
+            user_id=person.user_id,
+            login=person.login,
+            role=person.decision.role,
+            groups=person.decision.groups,
+            source=person.decision.source,
+            amr=person.tokens.claims.get("amr"),
             client_id=leg.request.client_id if leg.request else None,
             **trace(request),
         )

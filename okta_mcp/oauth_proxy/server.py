@@ -120,24 +120,32 @@ def _listeners(settings: Settings) -> list[socket.socket]:
 
 
 def _greeting(settings: Settings, sandbox: Sandbox | None) -> str:
+    """What a person who starts the server wants to know first."""
     lines = ["", f"  MCP URL         {settings.url}/mcp"]
     if sandbox is not None:
-        lines += [
-            f"  Sandbox login   {sandbox.org_url}  (a stand-in Okta organisation, no tenant)",
-            "",
-            "  Log in as       role             ",
-            *(
-                f"  {person['login']:<32}{person['role'] or 'none'}"
-                + (f"  ({person['note']})" if person.get("note") else "")
-                for person in sandbox.personas
-            ),
-        ]
+        lines.append(
+            f"  Sandbox login   {sandbox.org_url}  (a stand-in for Okta: no tenant needed)"
+        )
+        lines += ["", "  Log in as", *_persona_lines(sandbox.personas)]
         if sandbox.set_aside:
-            lines += ["", f"  Set aside       {', '.join(sandbox.set_aside)}"]
+            lines += [
+                "",
+                f"  Set aside, because the sandbox sets it: {', '.join(sandbox.set_aside)}",
+            ]
     if settings.okta_oauth_audience:
         lines += ["", "  OKTA_OAUTH_AUDIENCE has no effect here; it is for resource-server mode."]
     lines += ["", f"  Try it now      python -m okta_mcp.client {settings.url}/mcp", ""]
     return "\n".join(lines)
+
+
+def _persona_lines(personas: list[dict[str, Any]]) -> list[str]:
+    """Login, role and note in columns."""
+    width = max(len(person["login"]) for person in personas)
+    columns = f"    {{login:<{width}}}  {{role:<14}}  {{note}}"
+    return [
+        columns.format(**(person | {"role": person["role"] or "no role"})).rstrip()
+        for person in personas
+    ]
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -147,9 +148,7 @@ def _check_parties(claims: dict[str, Any], issuer: str, client_id: str) -> None:
 
 def _check_times(claims: dict[str, Any], now: float) -> None:
     for name in ("exp", "iat", "nbf"):
-        if name in claims and (
-            not isinstance(claims[name], int | float) or isinstance(claims[name], bool)
-        ):
+        if name in claims and not _is_time(claims[name]):
             raise IdTokenError(f"{name} is not a time")
     if claims["exp"] <= now - _LEEWAY_SECONDS:
         raise IdTokenError("expired")
@@ -157,6 +156,12 @@ def _check_times(claims: dict[str, Any], now: float) -> None:
         raise IdTokenError("from the future")
     if claims["iat"] < now - _OLDEST_ID_TOKEN_SECONDS:
         raise IdTokenError("too old")
+
+
+def _is_time(value: Any) -> bool:
+    """A finite number: NaN would compare as neither past nor future."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and math.isfinite(value)
 
 
 def _half_hash(access_token: str) -> str:

@@ -182,6 +182,14 @@ class OktaLogin:
         form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
         return await self._tokens(form, None)
 
+    async def profile(self, tokens: UpstreamTokens) -> tuple[str, str]:
+        """Login and name of the person; a thin ID token has neither, then userinfo says them."""
+        claims = tokens.claims
+        if "preferred_username" not in claims:
+            claims = await self.userinfo(tokens.access_token, tokens.claims["sub"])
+        login = str(claims.get("preferred_username") or claims.get("email") or claims["sub"])
+        return login, str(claims.get("name") or login)
+
     async def userinfo(self, access_token: str, subject: str) -> dict[str, Any]:
         """The userinfo claims; refused unless they are about `subject` (OIDC Core 5.3.2)."""
         endpoints = await self.endpoints()

@@ -6,6 +6,7 @@ that time: Okta away means the known role until its time is over, then a refusal
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from okta_mcp.rbac.policy import Role
 # Groups that Okta itself masters. A group imported by an application may carry any name, so a
 # name match on it would let the owner of that application hand out our roles.
 _TRUSTED_TYPES = frozenset({"OKTA_GROUP", "BUILT_IN", None})
+
+_GROUP_ID = re.compile(r"00g[A-Za-z0-9]{17}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,9 @@ class RoleMapping:
 def _matches(group: Group, wanted: tuple[str, ...]) -> bool:
     if group.id is not None and group.id in wanted:
         return True
-    return group.name in wanted and group.type in _TRUSTED_TYPES
+    # An entry in the form of an id is an id: a group that somebody names so must not match it.
+    is_name = group.name in wanted and not _GROUP_ID.fullmatch(group.name)
+    return is_name and group.type in _TRUSTED_TYPES
 
 
 @dataclass(slots=True)

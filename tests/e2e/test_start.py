@@ -124,7 +124,7 @@ async def test_logins_while_okta_is_away_answer_a_page(tmp_path: Path, browser: 
 @pytest.mark.parametrize(
     ("change", "settings", "words"),
     [
-        ({"OKTA_CLIENT_SECRET": "a-wrong-one"}, {}, "client secret"),
+        ({"OKTA_CLIENT_SECRET": "a-wrong-one"}, {}, "okta_client_secret"),
         ({}, {"assigned": False}, "assign"),
     ],
 )
