@@ -308,7 +308,10 @@ class OktaLogin:
         url = document.get(name)
         if url is None and optional:
             return ""
-        expected, found = urlsplit(self.issuer), urlsplit(str(url))
+        try:
+            expected, found = urlsplit(self.issuer), urlsplit(str(url))
+        except ValueError:
+            raise OktaUnreachableError("okta_unreachable") from None
         if (found.scheme, found.netloc) != (expected.scheme, expected.netloc):
             raise OktaUnreachableError("okta_unreachable")
         return str(url)
@@ -325,7 +328,7 @@ class OktaLogin:
 def _json_object(answer: httpx.Response) -> dict[str, Any] | None:
     try:
         body = answer.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return body if isinstance(body, dict) else None
 
