@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+import limits
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 # The marks by which a value left over from .env.sample is known.
@@ -111,6 +112,27 @@ Text = Annotated[str, Field(min_length=1), BeforeValidator(_not_a_placeholder)]
 Secret = Annotated[SecretStr, Field(min_length=1), BeforeValidator(_not_a_placeholder)]
 
 
+def _rate(value: str) -> str:
+    try:
+        limits.parse(value)
+    except ValueError:
+        raise ValueError("must be a rate such as 120/minute") from None
+    return value
+
+
+def _networks(value: tuple[str, ...]) -> tuple[str, ...]:
+    for entry in value:
+        try:
+            ipaddress.ip_network(entry)
+        except ValueError:
+            raise ValueError("must be addresses or networks (CIDR)") from None
+    return value
+
+
+Rate = Annotated[str, AfterValidator(_rate)]
+CidrList = Annotated[NameList, AfterValidator(_networks)]
+
+
 def _seconds(default: int, most: int) -> Any:
     return Field(default=default, ge=1, le=most, examples=[str(default)])
 
@@ -170,6 +192,11 @@ class Settings(BaseSettings):
     code_ttl_seconds: int = _seconds(60, 600)
     access_token_ttl_seconds: int = _seconds(3600, 3600)
     grant_ttl_seconds: int = _seconds(86_400, 604_800)
+
+    rate_register: Rate = Field(default="120/minute", examples=["120/minute"])
+    rate_authorize: Rate = Field(default="300/minute", examples=["300/minute"])
+    rate_token_failures: Rate = Field(default="100/minute", examples=["100/minute"])
+    trusted_proxies: CidrList = Field(default=(), examples=["10.0.0.0/8, 192.168.1.10"])
 
     audit_log: str = Field(default="-", examples=["/var/log/okta-mcp/audit.jsonl"])
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(

@@ -21,6 +21,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from okta_mcp import __version__
 from okta_mcp.audit.writer import Audit
@@ -29,6 +30,7 @@ from okta_mcp.mcp_endpoint.server import WHO_AM_I, mcp_server
 from okta_mcp.oauth_proxy.authorize import AuthorizeEndpoint
 from okta_mcp.oauth_proxy.bearer import BearerGuard
 from okta_mcp.oauth_proxy.callback import CallbackEndpoint
+from okta_mcp.oauth_proxy.connections import CONNECTIONS_PATH, ConnectionsEndpoint
 from okta_mcp.oauth_proxy.consent import ConsentEndpoint, ConsentStep
 from okta_mcp.oauth_proxy.cookies import Cookies
 from okta_mcp.oauth_proxy.errors import PageError, TokenError
@@ -42,10 +44,12 @@ from okta_mcp.oauth_proxy.metadata import (
     PROTECTED_RESOURCE_PATH,
     MetadataEndpoint,
 )
+from okta_mcp.oauth_proxy.rates import AddressRates, TooManyRequestsError
 from okta_mcp.oauth_proxy.register import RegistrationEndpoint
 from okta_mcp.oauth_proxy.responses import Responses
 from okta_mcp.oauth_proxy.revoke import RevocationEndpoint
 from okta_mcp.oauth_proxy.sessions import Sessions
+from okta_mcp.oauth_proxy.suspicion import Suspicion
 from okta_mcp.oauth_proxy.token import NO_STORE, TokenEndpoint
 from okta_mcp.oauth_proxy.trace import RequestReferences, reference_of
 from okta_mcp.oauth_proxy.upstreams import Upstreams
@@ -179,9 +183,6 @@ def build_app(
         ),
     )
 
-    authorize = AuthorizeEndpoint(
-        records, sessions, step, responses, audit, resource_url=resource_url
-    )
     consent = ConsentEndpoint(step, records, sessions, responses, audit, now=now)
     callback = CallbackEndpoint(
         records,
@@ -194,9 +195,17 @@ def build_app(
         keeps_upstream=api is None,
         now=now,
     )
+    rates = AddressRates()
     sign_in = LoginEndpoint(
-        legs, login, sessions, responses, audit, okta_scopes=_okta_scopes(settings)
+        legs,
+        login,
+        sessions,
+        responses,
+        audit,
+        rates.rate("sign-in", settings.rate_authorize),
+        okta_scopes=_okta_scopes(settings),
     )
+    connections = ConnectionsEndpoint(records, grants, sessions, responses, audit, now=now)
     logout = LogoutEndpoint(
         sessions,
         grants,
@@ -206,10 +215,31 @@ def build_app(
         audit,
         signed_out_url=f"{settings.url}{SIGNED_OUT_PATH}",
     )
-    token = TokenEndpoint(records, grants, roles, audit, resource_url=resource_url)
+    authorize = AuthorizeEndpoint(
+        records,
+        sessions,
+        step,
+        responses,
+        audit,
+        rates.rate("authorize", settings.rate_authorize),
+        resource_url=resource_url,
+    )
+    token = TokenEndpoint(
+        records,
+        grants,
+        roles,
+        audit,
+        rates.rate("token failures", settings.rate_token_failures),
+        resource_url=resource_url,
+    )
     revoke = RevocationEndpoint(records, grants, audit)
     register = RegistrationEndpoint(
-        records, audit, redirect_schemes=settings.redirect_schemes, now=now
+        records,
+        audit,
+        rates.rate("register", settings.rate_register),
+        Suspicion(records, rates.rate("registrations of one address", "10/10 minutes")),
+        redirect_schemes=settings.redirect_schemes,
+        now=now,
     )
     metadata = MetadataEndpoint(issuer=settings.url, resource_url=resource_url)
     home = HomeEndpoint(responses, mcp_url=resource_url, sandbox_url=sandbox_url)
@@ -262,6 +292,8 @@ def build_app(
         Route("/oauth/callback", callback.get, methods=["GET"]),
         Route("/oauth/consent", consent.get, methods=["GET"]),
         Route("/oauth/consent", consent.post, methods=["POST"]),
+        Route(CONNECTIONS_PATH, connections.get, methods=["GET"]),
+        Route(CONNECTIONS_PATH, connections.post, methods=["POST"]),
         Route("/oauth/logout", logout.get, methods=["GET"]),
         Route("/oauth/logout", logout.post, methods=["POST"]),
         Route(SIGNED_OUT_PATH, logout.signed_out, methods=["GET"]),
@@ -290,6 +322,7 @@ def build_app(
         middleware=[
             Middleware(SecurityHeaders, is_https=settings.is_https),
             Middleware(RequestReferences),
+            *_proxies(settings),
             Middleware(KnownHosts, public_url=settings.url, allowed_hosts=settings.allowed_hosts),
         ],
         exception_handlers=_error_handlers(responses),
@@ -385,6 +418,14 @@ def _loopback_origins(settings: Settings) -> str | None:
     return r"https?://(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?"
 
 
+def _proxies(settings: Settings) -> list[Middleware]:
+    """Whose word about a caller's address counts: nobody's, unless it is said here."""
+    if not settings.trusted_proxies:
+        return []
+    trusted = list(settings.trusted_proxies)
+    return [Middleware(ProxyHeadersMiddleware, trusted_hosts=trusted)]
+
+
 async def _swept(records: Records, roles: LiveRoles) -> None:
     """Clean what has expired; a read refuses it long before."""
     while True:
@@ -400,6 +441,18 @@ def _error_handlers(responses: Responses) -> dict[Any, Any]:
 
     async def page_error(request: Request, error: PageError) -> Response:
         return responses.problem(request, error)
+
+    async def too_many_requests(request: Request, error: TooManyRequestsError) -> Response:
+        headers = {"Retry-After": str(error.retry_after_seconds)}
+        if _wants_page(request):
+            page = PageError(
+                "too_many_requests", status=429, wait=f"{error.retry_after_seconds} seconds"
+            )
+            response = responses.problem(request, page)
+            response.headers.update(headers)
+            return response
+        body = {"error": "temporarily_unavailable", "error_description": str(error)}
+        return JSONResponse(body, status_code=429, headers=NO_STORE | headers)
 
     async def http_error(request: Request, error: HTTPException) -> Response:
         reason = "method_not_allowed" if error.status_code == 405 else "not_found"
@@ -421,6 +474,7 @@ def _error_handlers(responses: Responses) -> dict[Any, Any]:
     return {
         TokenError: token_error,
         PageError: page_error,
+        TooManyRequestsError: too_many_requests,
         HTTPException: http_error,
         Exception: crash,
     }

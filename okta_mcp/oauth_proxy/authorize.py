@@ -14,6 +14,7 @@ from okta_mcp.oauth_proxy.consent import ConsentStep
 from okta_mcp.oauth_proxy.errors import PageError, RedirectedError
 from okta_mcp.oauth_proxy.forms import Form
 from okta_mcp.oauth_proxy.parameters import ParametersError, form_parameters, query_parameters
+from okta_mcp.oauth_proxy.rates import Rate
 from okta_mcp.oauth_proxy.responses import SIGN_IN_FORM, Responses, client_view
 from okta_mcp.oauth_proxy.sessions import Sessions
 from okta_mcp.oauth_proxy.trace import reference_of, trace
@@ -31,6 +32,7 @@ class AuthorizeEndpoint:
         consent: ConsentStep,
         responses: Responses,
         audit: Audit,
+        rate: Rate,
         *,
         resource_url: str,
     ) -> None:
@@ -39,10 +41,12 @@ class AuthorizeEndpoint:
         self._consent = consent
         self._responses = responses
         self._audit = audit
+        self._rate = rate
         self._resource_url = resource_url
 
     async def handle(self, request: Request) -> Response:
         """GET and POST alike."""
+        await self._rate.hit(request)
         try:
             checked, client = await self._checked(request)
         except PageError as error:

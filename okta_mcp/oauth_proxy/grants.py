@@ -39,6 +39,7 @@ from okta_mcp.stores.sealing import Sealer
 _REPEAT_SECONDS = 10
 _REPEAT_UNUSED_SECONDS = 600
 _ANSWER = "refresh answer"
+_USE_NOTED_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +153,8 @@ class Grants:
         if not await self._records.mark_used(key, stored, left):
             await self._code_reused(stored, await self._records.grants.get(stored.grant_key))
         answer = await self._new_pair(grant, grant.scopes, generation=0)
-        if not await self._records.grants.swap(grant.key, grant, grant, left):
+        redeemed = replace(grant, redeemed=True)
+        if not await self._records.grants.swap(grant.key, grant, redeemed, left):
             raise invalid_grant("grant_ended", "the grant has ended")
         return grant, answer
 
@@ -213,10 +215,7 @@ class Grants:
         grant = await self._records.grants.get(stored.grant_key) if stored else None
         if stored is None or grant is None or grant.expires_at <= self._now():
             return None
-        if 0 < stored.generation == grant.generation and not grant.pair_used:
-            # The answer that carried this token has arrived: it need not be repeated for long.
-            left = grant.expires_at - self._now()
-            await self._records.grants.swap(grant.key, grant, replace(grant, pair_used=True), left)
+        await self._note_use(stored, grant)
         return Bearer(grant, stored.scopes)
 
     async def revoke(self, client: Client, token: str) -> Grant | None:
@@ -251,6 +250,18 @@ class Grants:
         for grant in ended:
             await self.end(grant, reason)
         return len(ended)
+
+    async def _note_use(self, token: AccessToken, grant: Grant) -> None:
+        """Write down that a token is in use: at its first use after a refresh, then once a minute.
+
+        After the first use the answer that carried it has arrived, and need not be repeated for
+        long. A swap that is lost to another request loses nothing but a minute.
+        """
+        now = self._now()
+        arrived = 0 < token.generation == grant.generation and not grant.pair_used
+        if arrived or grant.last_used_at is None or now - grant.last_used_at >= _USE_NOTED_SECONDS:
+            used = replace(grant, pair_used=grant.pair_used or arrived, last_used_at=now)
+            await self._records.grants.swap(grant.key, grant, used, grant.expires_at - now)
 
     async def _code_reused(self, code: Code, grant: Grant | None) -> None:
         if grant is not None:

@@ -17,6 +17,7 @@ from okta_mcp.oauth_proxy.cookies import Cookies
 from okta_mcp.oauth_proxy.errors import PageError
 from okta_mcp.oauth_proxy.forms import Form
 from okta_mcp.oauth_proxy.parameters import ParametersError, form_parameters
+from okta_mcp.oauth_proxy.rates import Rate
 from okta_mcp.oauth_proxy.responses import SIGN_IN_FORM, Responses
 from okta_mcp.oauth_proxy.sessions import Sessions
 from okta_mcp.oauth_proxy.trace import reference_of, trace
@@ -97,6 +98,7 @@ class LoginEndpoint:
         sessions: Sessions,
         responses: Responses,
         audit: Audit,
+        rate: Rate,
         *,
         okta_scopes: tuple[str, ...],
     ) -> None:
@@ -105,6 +107,7 @@ class LoginEndpoint:
         self._sessions = sessions
         self._responses = responses
         self._audit = audit
+        self._rate = rate
         self._okta_scopes = okta_scopes
 
     async def get(self, request: Request) -> Response:
@@ -120,6 +123,7 @@ class LoginEndpoint:
 
     async def post(self, request: Request) -> Response:
         """Off to Okta, or back to the client for `Cancel`."""
+        await self._rate.hit(request)
         try:
             parameters = await form_parameters(request)
             sealed, decision = parameters.one("form"), parameters.one("decision")

@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from okta_mcp.audit.writer import Audit
 from okta_mcp.oauth_proxy.errors import TokenError
 from okta_mcp.oauth_proxy.parameters import ParametersError, bounded_body
+from okta_mcp.oauth_proxy.rates import Rate
 from okta_mcp.oauth_proxy.redirect_uris import (
     LONGEST_URI,
     MOST_REDIRECT_URIS,
@@ -21,6 +22,7 @@ from okta_mcp.oauth_proxy.redirect_uris import (
     check_redirect_uri,
 )
 from okta_mcp.oauth_proxy.scopes import LONGEST_SCOPE, supported
+from okta_mcp.oauth_proxy.suspicion import Suspicion
 from okta_mcp.oauth_proxy.tokens import CLIENT_SECRET, new_client_id, new_secret
 from okta_mcp.oauth_proxy.trace import trace
 from okta_mcp.stores.interface import StoreFullError
@@ -46,18 +48,24 @@ class RegistrationEndpoint:
         self,
         records: Records,
         audit: Audit,
+        rate: Rate,
+        suspicion: Suspicion,
         *,
         redirect_schemes: tuple[str, ...],
         now: Callable[[], float],
     ) -> None:
         self._records = records
         self._audit = audit
+        self._rate = rate
+        self._suspicion = suspicion
         self._redirect_schemes = redirect_schemes
         self._now = now
 
     async def post(self, request: Request) -> Response:
-        """201 with the stored metadata; 400, 413, 415 or 503 in RFC 7591's form."""
+        """201 with the stored metadata; 400, 413, 415, 429 or 503 in RFC 7591's form."""
+        metadata: dict[str, Any] = {}
         try:
+            await self._rate.hit(request)
             metadata = await _metadata(request)
             client, secret = self._checked(metadata)
             await self._records.clients.put(client.client_id, client, UNUSED_CLIENT_SECONDS)
@@ -71,8 +79,12 @@ class RegistrationEndpoint:
             self._refused(request, error)
             raise error from None
         except TokenError as error:
+            await self._suspicion.remember_refused(
+                metadata.get("client_name"), metadata.get("redirect_uris")
+            )
             self._refused(request, error)
             raise
+        await self._flag(request, client)
         self._audit.write(
             "client.registered",
             client_id=client.client_id,
@@ -83,9 +95,21 @@ class RegistrationEndpoint:
         )
         return JSONResponse(_answer(client, secret), status_code=201, headers=_NO_STORE)
 
+    async def _flag(self, request: Request, client: Client) -> None:
+        reasons = await self._suspicion.reasons(request, client.name, client.redirect_uris)
+        if reasons:
+            self._audit.write(
+                "client.registration.suspicious",
+                reason=", ".join(reasons),
+                client_id=client.client_id,
+                client_name=client.name,
+                redirect_uris=client.redirect_uris,
+                **trace(request),
+            )
+
     def _refused(self, request: Request, error: TokenError) -> None:
         self._audit.write(
-            "client.registration_refused", "refused", reason=error.description, **trace(request)
+            "client.registration.refused", "refused", reason=error.description, **trace(request)
         )
 
     def _checked(self, metadata: dict[str, Any]) -> tuple[Client, str | None]:

@@ -20,6 +20,7 @@ from okta_mcp.stores.records import Client
 CONSENT_FORM = "consent"
 SIGN_IN_FORM = "sign-in"
 SIGN_OUT_FORM = "sign-out"
+CONNECTIONS_FORM = "connections"
 
 
 class Responses:

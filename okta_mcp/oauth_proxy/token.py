@@ -17,6 +17,7 @@ from okta_mcp.oauth_proxy.client_authentication import authenticated_client
 from okta_mcp.oauth_proxy.errors import TokenError
 from okta_mcp.oauth_proxy.grants import Grants, audit_fields, invalid_grant
 from okta_mcp.oauth_proxy.parameters import Parameters, ParametersError, form_parameters
+from okta_mcp.oauth_proxy.rates import Rate
 from okta_mcp.oauth_proxy.scopes import LONGEST_SCOPE
 from okta_mcp.oauth_proxy.trace import trace
 from okta_mcp.okta.directory import (
@@ -42,6 +43,7 @@ class TokenEndpoint:
         grants: Grants,
         roles: LiveRoles,
         audit: Audit,
+        failures: Rate,
         *,
         resource_url: str,
     ) -> None:
@@ -49,11 +51,16 @@ class TokenEndpoint:
         self._grants = grants
         self._roles = roles
         self._audit = audit
+        self._failures = failures
         self._resource_url = resource_url
 
     async def post(self, request: Request) -> Response:
-        """200 with the tokens; 400, 401, 413, 415 or 503 with an error, all of it `no-store`."""
+        """200 with the tokens; 400, 401, 413, 415, 429 or 503 with an error, all `no-store`.
+
+        Only failures count against an address: whoever works is never limited.
+        """
         client: Client | None = None
+        await self._failures.check(request)
         try:
             form = await token_form(request, besides=frozenset({"resource"}))
             client = await authenticated_client(request, form, self._records)
@@ -63,6 +70,8 @@ class TokenEndpoint:
             self._refused(request, client, error)
             raise error from None
         except TokenError as error:
+            if error.status < 500:
+                await self._failures.fail(request)
             self._refused(request, client, error)
             raise
         return JSONResponse(answer, headers=NO_STORE)

@@ -9,6 +9,8 @@ from okta_mcp.pages.renderer import Pages
 from okta_mcp.pages.views import (
     Button,
     ClientView,
+    Connection,
+    Connections,
     Consent,
     Home,
     Problem,
@@ -20,6 +22,8 @@ from okta_mcp.pages.views import (
 __all__ = [
     "Button",
     "ClientView",
+    "Connection",
+    "Connections",
     "Consent",
     "Home",
     "Pages",

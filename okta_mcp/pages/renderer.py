@@ -13,7 +13,16 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from okta_mcp.pages import text
 from okta_mcp.pages.problems import problem_of
-from okta_mcp.pages.views import Button, Consent, Home, Problem, SignedOut, SignIn, SignOut
+from okta_mcp.pages.views import (
+    Button,
+    Connections,
+    Consent,
+    Home,
+    Problem,
+    SignedOut,
+    SignIn,
+    SignOut,
+)
 from okta_mcp.rbac.families import FAMILIES, OFFLINE_ACCESS, Family
 
 _HERE = Path(__file__).parent
@@ -50,6 +59,7 @@ class Pages:
         )
         self._environment.filters.update(
             claimed_name=text.claimed_name,
+            family_titles=_family_titles,
             machine_moment=text.machine_moment,
             moment=text.moment,
             series=text.series,
@@ -93,6 +103,10 @@ class Pages:
         """What is over and what is not."""
         return self._render("signed_out.html", view)
 
+    def connections(self, view: Connections) -> str:
+        """What a person has connected, each with its end."""
+        return self._render("connections.html", view)
+
     def home(self, view: Home) -> str:
         """What this server is and how to connect to it."""
         return self._render("home.html", view)
@@ -108,6 +122,10 @@ def _hashed_path(body: bytes, extension: str) -> str:
 def _printed(value: object) -> object:
     """What a template prints in place of `value`; markup of our own macros stays as it is."""
     return text.visible(value) if type(value) is str else value
+
+
+def _family_titles(scopes: tuple[str, ...]) -> list[str]:
+    return [family.title.lower() for family in _families(scopes)]
 
 
 def _families(scopes: tuple[str, ...]) -> list[Family]:

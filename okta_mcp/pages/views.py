@@ -116,6 +116,30 @@ class SignedOut:
 
 
 @dataclass(frozen=True, slots=True)
+class Connection:
+    """One connected client; `id` names its grant in the page's form."""
+
+    id: str
+    client_name: str
+    redirect_host: str
+    scopes: tuple[str, ...]
+    since: float
+    last_used_at: float | None
+    ends_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """What a person has connected, and how many answers of theirs are remembered."""
+
+    person_login: str
+    connections: tuple[Connection, ...]
+    remembered_answers: int
+    now: float
+    form_token: str
+
+
+@dataclass(frozen=True, slots=True)
 class Home:
     """The start page. `mcp_url` is what people paste; `vscode_url` installs it in VS Code."""
 

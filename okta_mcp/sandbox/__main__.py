@@ -8,13 +8,14 @@ import socket
 import sys
 import threading
 import time
+from dataclasses import asdict
 
 import click
 import uvicorn
 
 from okta_mcp.sandbox.app import build_app
-from okta_mcp.sandbox.directory import ROLE_GROUPS
-from okta_mcp.sandbox.state import Registration, SandboxState
+from okta_mcp.sandbox.directory import OWN_APP, ROLE_GROUPS, identifier
+from okta_mcp.sandbox.state import SETTINGS, Registration, SandboxState
 
 EXIT_USAGE = 2
 
@@ -24,10 +25,8 @@ EXIT_USAGE = 2
 @click.option("--port", default=3002, show_default=True, help="0 takes any free port.")
 @click.option("--redirect-uri", "redirect_uris", multiple=True, required=True)
 @click.option("--post-logout-redirect-uri", "post_logout_redirect_uris", multiple=True)
-@click.option("--id-token-style", type=click.Choice(["fat", "thin"]), default="fat")
-@click.option(
-    "--rate-profile", type=click.Choice(["workforce", "integrator", "off"]), default="workforce"
-)
+@click.option("--id-token-style", type=click.Choice(SETTINGS["id_token_style"]), default="fat")
+@click.option("--rate-profile", type=click.Choice(SETTINGS["rate_profile"]), default="workforce")
 @click.option("--end-with-stdin", is_flag=True, help="End when standard input ends.")
 def main(
     host: str,
@@ -48,7 +47,7 @@ def main(
         click.echo(f"--port: cannot listen on {host} port {port}: {error.strerror}", err=True)
         sys.exit(EXIT_USAGE)
     registration = Registration(
-        client_id="0oasandbox0kta0mcp01",
+        client_id=identifier("0oa", OWN_APP),
         client_secret=secrets.token_urlsafe(30),
         redirect_uris=redirect_uris,
         post_logout_redirect_uris=post_logout_redirect_uris,
@@ -67,6 +66,8 @@ def main(
         log_level="warning",
         access_log=False,
         server_header=False,
+        # The application sends its own: the sandbox's clock can be moved.
+        date_header=False,
         timeout_graceful_shutdown=1,
     )
     server = uvicorn.Server(config)
@@ -85,11 +86,8 @@ def _ready(state: SandboxState) -> dict[str, object]:
         "client_secret": state.registration.client_secret,
         "api_token": state.api_token,
         "control_secret": state.control_secret,
-        "role_groups": ROLE_GROUPS,
-        "personas": [
-            {"login": p.login, "name": p.name, "role": p.role, "note": p.note}
-            for p in state.organisation.personas
-        ],
+        "role_groups": {role.replace("-", "_"): name for role, name in ROLE_GROUPS.items()},
+        "personas": [asdict(persona) for persona in state.organisation.personas],
     }
 
 

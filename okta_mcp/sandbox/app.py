@@ -1,42 +1,43 @@
 """The sandbox's ASGI application: identity endpoints, Management API, control plane."""
 
 import asyncio
-import json
+import secrets
+from email.utils import formatdate
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from okta_mcp.sandbox.control import control_routes
-from okta_mcp.sandbox.identity import Identity
+from okta_mcp.sandbox.authorize import authorize_routes
+from okta_mcp.sandbox.control import CONTROL_PREFIX, control_route
+from okta_mcp.sandbox.discovery import discovery_routes
+from okta_mcp.sandbox.faults import broken, due
 from okta_mcp.sandbox.management import management_routes
-from okta_mcp.sandbox.state import Fault, SandboxState
+from okta_mcp.sandbox.state import SandboxState
+from okta_mcp.sandbox.tokens import token_routes
 
-# What a query holds is Okta's secret or the client's; the journal keeps the names alone.
+# What a query holds may be a secret of Okta or of the client; of others the journal keeps the name.
 _OPEN_PARAMETERS = frozenset({"q", "search", "filter", "limit", "type", "since", "until", "prompt"})
-_HANG_SECONDS = 60
 
 
-def build_app(state: SandboxState) -> Starlette:
+def build_app(state: SandboxState) -> ASGIApp:
     """The organisation of `state`."""
-    identity = Identity(state)
 
     async def start(_: Request) -> Response:
         return RedirectResponse(f"{state.base_url}/signin")
 
-    return Starlette(
-        routes=[
-            Route("/", start),
-            *identity.routes(),
-            *management_routes(state),
-            *control_routes(state),
-        ],
-        middleware=[Middleware(Observed, state=state)],
-    )
+    routes = [
+        Route("/", start),
+        *discovery_routes(state),
+        *authorize_routes(state),
+        *token_routes(state),
+        *management_routes(state),
+        control_route(state),
+    ]
+    return Observed(Starlette(routes=routes), state)
 
 
 class Observed:
@@ -47,75 +48,39 @@ class Observed:
         self._state = state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"].startswith("/__sandbox/"):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request = Request(scope)
-        entry: dict[str, Any] = {
-            "method": request.method,
-            "path": request.url.path,
-            "query": {
-                name: value if name in _OPEN_PARAMETERS else "…"
-                for name, value in request.query_params.items()
-            },
-            "user_agent": request.headers.get("user-agent", ""),
-            "authorization": request.headers.get("authorization", "").partition(" ")[0],
-        }
-        self._state.journal.append(entry)
+        entry: dict[str, Any] = {}
 
         async def sent(message: Message) -> None:
             if message["type"] == "http.response.start":
                 entry["status"] = message["status"]
-                message["headers"] = [*message["headers"], (b"x-okta-sandbox", b"1")]
+                message["headers"] = [*message["headers"], *self._marks()]
             await send(message)
 
-        fault = self._due(f"{request.method} {request.url.path}")
-        if fault is None:
+        if scope["path"].startswith(CONTROL_PREFIX):
             await self._app(scope, receive, sent)
-        else:
-            await self._fail(fault, scope, receive, sent)
-
-    def _due(self, what: str) -> Fault | None:
-        for fault in self._state.faults:
-            if fault.times > 0 and what.startswith(fault.match):
-                fault.times -= 1
-                return fault
-        return None
-
-    async def _fail(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
-        if fault.kind == "hang":
-            await asyncio.sleep(_HANG_SECONDS)
-        if fault.kind == "slow":
-            await asyncio.sleep(fault.seconds)
-            await self._app(scope, receive, send)
             return
-        response = _broken(fault, self._state.now())
-        await response(scope, receive, send)
-
-
-def _broken(fault: Fault, now: float) -> Response:
-    if fault.kind == "truncate":
-        return Response('[{"id": "00u', media_type="application/json")
-    if fault.kind == "not_json":
-        return Response("<html>a proxy's page</html>", media_type="text/html")
-    headers = {}
-    if fault.status == 429:
-        is_concurrency = fault.kind == "concurrency"
-        headers = {
-            "X-Rate-Limit-Limit": "0" if is_concurrency else "100",
-            "X-Rate-Limit-Remaining": "0",
-            "X-Rate-Limit-Reset": str(int(now + fault.seconds)),
+        request = Request(scope)
+        query = {
+            name: value if name in _OPEN_PARAMETERS else "…"
+            for name, value in request.query_params.items()
         }
-    code, summary = {
-        429: ("E0000047", "API call exceeded rate limit due to too many requests."),
-        403: ("E0000006", "You do not have permission to perform the requested action"),
-        503: ("E0000010", "Service is in read only mode"),
-    }.get(fault.status, ("E0000009", "Internal Server Error"))
-    body = {
-        "errorCode": code,
-        "errorSummary": summary,
-        "errorLink": code,
-        "errorId": "oaeSandboxFault",
-        "errorCauses": [],
-    }
-    return Response(json.dumps(body), fault.status, headers=headers, media_type="application/json")
+        entry |= {"method": request.method, "path": request.url.path, "query": query}
+        self._state.journal.append(entry)
+        fault = due(self._state.faults, f"{request.method} {request.url.path}")
+        if fault is not None and fault.kind != "slow":
+            await broken(fault, self._state.now())(scope, receive, sent)
+            return
+        if fault is not None:
+            await asyncio.sleep(fault.seconds)
+        await self._app(scope, receive, sent)
+
+    def _marks(self) -> list[tuple[bytes, bytes]]:
+        # The date is the sandbox's own: clients reckon a reset from it, also when the clock moved.
+        return [
+            (b"date", formatdate(self._state.now(), usegmt=True).encode()),
+            (b"x-okta-request-id", secrets.token_hex(16).encode()),
+            (b"x-okta-sandbox", b"1"),
+        ]

@@ -1,101 +1,156 @@
-"""The control plane that tests use; without its secret it does not exist."""
+"""The control plane that tests use; without its secret it looks like any unknown path.
+
+`POST /__sandbox/VERB` with a JSON object (header X-Sandbox-Control holds the secret):
+
+    reset                 everything as at the start; keys and secrets stay
+    settings              {switch: value}, see SETTINGS
+    users/{login}         {"status": one of STATUSES}
+    groups/{name}/members {"add": [login], "remove": [login]}
+    faults                a Fault, matched by prefix of "METHOD /path", see faults
+    clock                 {"advance_seconds": number}: Date header, resets and expiries move along
+    rotate-keys           a new key signs, the one before stays published
+    requests              (GET) the journal of what was asked
+
+What is wrong with a call is answered with 400 and {"error": text}.
+"""
 
 import hmac
-from collections.abc import Awaitable, Callable
+import json
+import math
 from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
-from okta_mcp.sandbox.state import Fault, SandboxState, SigningKey
+from okta_mcp.sandbox.faults import KINDS, Fault
+from okta_mcp.sandbox.state import SETTINGS, STATUSES, SandboxState, SigningKey
 
-Verb = Callable[[Request, dict[str, Any]], Any]
+CONTROL_PREFIX = "/__sandbox/"
+_LONGEST_SECONDS = 366 * 86_400
 
 
-def control_routes(state: SandboxState) -> list[Route]:
-    """`POST /__sandbox/...` with a JSON object, and the request journal."""
-    control = _Control(state)
-    posts: dict[str, Verb] = {
-        "/__sandbox/reset": control.reset,
-        "/__sandbox/settings": control.change_settings,
-        "/__sandbox/users/{login}": control.change_user,
-        "/__sandbox/groups/{name}/members": control.change_members,
-        "/__sandbox/faults": control.add_fault,
-        "/__sandbox/clock": control.move_clock,
-        "/__sandbox/rotate-keys": control.rotate_keys,
-    }
-    return [
-        *(Route(path, control.guarded(verb), methods=["POST"]) for path, verb in posts.items()),
-        Route("/__sandbox/requests", control.guarded(control.journal), methods=["GET", "DELETE"]),
-    ]
+class ControlError(Exception):
+    """A call that cannot be followed; the text says why."""
+
+
+def control_route(state: SandboxState) -> Route:
+    """Every method and path of the control plane: the secret is asked before anything else."""
+    return Route(f"{CONTROL_PREFIX}{{verb:path}}", _Control(state))
 
 
 class _Control:
     def __init__(self, state: SandboxState) -> None:
         self._state = state
 
-    def guarded(self, verb: Verb) -> Callable[[Request], Awaitable[Response]]:
-        async def endpoint(request: Request) -> Response:
-            secret = request.headers.get("x-sandbox-control", "")
-            if not hmac.compare_digest(secret.encode(), self._state.control_secret.encode()):
-                return JSONResponse({"error": "not found"}, status_code=404)
-            body = await request.body()
-            outcome = verb(request, await request.json() if body else {})
-            return JSONResponse(outcome if outcome is not None else {"done": True})
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        secret = request.headers.get("x-sandbox-control", "")
+        if not hmac.compare_digest(secret.encode(), self._state.control_secret.encode()):
+            raise HTTPException(404)
+        try:
+            outcome = self._followed(request, _object(await request.body()))
+        except ControlError as error:
+            response = JSONResponse({"error": str(error)}, status_code=400)
+        else:
+            response = JSONResponse({"done": True} if outcome is None else outcome)
+        await response(scope, receive, send)
 
-        return endpoint
+    def _followed(self, request: Request, body: dict[str, Any]) -> Any:
+        match request.method, *request.path_params["verb"].split("/"):
+            case "GET", "requests":
+                return list(self._state.journal)
+            case "POST", "reset":
+                self._state.reset()
+            case "POST", "settings":
+                return self._change_settings(body)
+            case "POST", "users", login:
+                user = self._user(login)
+                status = _one_of("status", body.get("status"), STATUSES)
+                self._state.organisation.set_status(user["id"], status)
+            case "POST", "groups", name, "members":
+                self._change_members(name, body)
+            case "POST", "faults":
+                self._state.faults.append(_fault(body))
+            case "POST", "clock":
+                seconds = _number("advance_seconds", body.get("advance_seconds"), _LONGEST_SECONDS)
+                self._state.clock_offset += seconds
+            case "POST", "rotate-keys":
+                self._state.keys = [SigningKey(), self._state.keys[0]]
+            case _:
+                raise HTTPException(404)
+        return None
 
-    def reset(self, _: Request, __: dict[str, Any]) -> None:
-        self._state.reset()
-
-    def change_settings(self, _: Request, body: dict[str, Any]) -> dict[str, Any]:
-        unknown = body.keys() - self._state.settings.keys()
-        if unknown:
-            raise ValueError(f"no such switch: {sorted(unknown)}")
-        self._state.settings.update(body)
+    def _change_settings(self, body: dict[str, Any]) -> dict[str, Any]:
+        for name, value in body.items():
+            if name not in SETTINGS:
+                raise ControlError(f"no such switch: {name}; there are {', '.join(SETTINGS)}")
+            _one_of(name, value, SETTINGS[name])
+        self._state.settings |= body
         return self._state.settings
 
-    def change_user(self, request: Request, body: dict[str, Any]) -> None:
-        user = self._user(request.path_params["login"])
-        self._state.organisation.set_status(user["id"], body["status"])
-
-    def change_members(self, request: Request, body: dict[str, Any]) -> None:
+    def _change_members(self, name: str, body: dict[str, Any]) -> None:
         organisation = self._state.organisation
-        group = organisation.group_named(request.path_params["name"])
+        group = organisation.group_named(name)
         if group is None:
-            raise ValueError("no such group")
-        for login in body.get("add", []):
-            organisation.add_member(group["id"], self._user(login)["id"])
-        for login in body.get("remove", []):
-            organisation.remove_member(group["id"], self._user(login)["id"])
-
-    def add_fault(self, _: Request, body: dict[str, Any]) -> None:
-        self._state.faults.append(
-            Fault(
-                match=body["match"],
-                kind=body.get("kind", "status"),
-                status=body.get("status", 500),
-                times=body.get("times", 1),
-                seconds=body.get("seconds", 1.0),
-            )
+            raise ControlError(f"no such group: {name}")
+        add, remove = (
+            [self._user(login)["id"] for login in _logins(verb, body.get(verb, []))]
+            for verb in ("add", "remove")
         )
-
-    def move_clock(self, _: Request, body: dict[str, Any]) -> None:
-        self._state.clock_offset += body["advance_seconds"]
-
-    def rotate_keys(self, _: Request, __: dict[str, Any]) -> None:
-        # As Okta does: the new key signs, the one before stays published for a while.
-        self._state.keys = [SigningKey(), self._state.keys[0]]
-
-    def journal(self, request: Request, _: dict[str, Any]) -> list[dict[str, Any]]:
-        entries = list(self._state.journal)
-        if request.method == "DELETE":
-            self._state.journal.clear()
-        return entries
+        for user_id in add:
+            organisation.add_member(group["id"], user_id)
+        for user_id in remove:
+            organisation.remove_member(group["id"], user_id)
 
     def _user(self, login: str) -> dict[str, Any]:
         user = self._state.organisation.user(login)
         if user is None:
-            raise ValueError(f"no such user: {login}")
+            raise ControlError(f"no such user: {login}")
         return user
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        parsed = json.loads(body or b"{}")
+    except (ValueError, RecursionError) as error:
+        raise ControlError("the body is not JSON") from error
+    if not isinstance(parsed, dict):
+        raise ControlError("the body is not a JSON object")
+    return parsed
+
+
+def _fault(body: dict[str, Any]) -> Fault:
+    unknown = body.keys() - {"match", "kind", "status", "times", "seconds"}
+    if unknown or not isinstance(body.get("match"), str) or not body["match"]:
+        raise ControlError('a fault has "match" and may have kind, status, times and seconds')
+    return Fault(
+        match=body["match"],
+        kind=_one_of("kind", body.get("kind", "status"), KINDS),
+        status=_one_of("status", body.get("status", 500), range(400, 600)),
+        times=_one_of("times", body.get("times", 1), range(1, 10_000)),
+        seconds=_number("seconds", body.get("seconds", 1.0), 600),
+    )
+
+
+def _one_of(name: str, value: Any, allowed: Any) -> Any:
+    # True equals 1 and 1.0 equals 1, so the types are compared too.
+    if type(value) not in {type(one) for one in allowed} or value not in allowed:
+        shown = f"{allowed[0]} to {allowed[-1]}" if isinstance(allowed, range) else allowed
+        raise ControlError(f"{name} is not one of {shown}")
+    return value
+
+
+def _number(name: str, value: Any, most: float) -> float:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value) or not 0 <= value <= most:
+        raise ControlError(f"{name} is not a number from 0 to {most}")
+    return float(value)
+
+
+def _logins(verb: str, value: Any) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(login, str) for login in value):
+        raise ControlError(f"{verb} is not a list of logins")
+    return value

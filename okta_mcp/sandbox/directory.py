@@ -14,10 +14,13 @@ Row = dict[str, Any]
 
 # An OKTA_GROUP of this name gives the role; an imported group of the same name must not.
 ROLE_GROUPS = {
-    "super_admin": "sso-super-admins",
-    "security_admin": "sso-security-admins",
+    "super-admin": "sso-super-admins",
+    "security-admin": "sso-security-admins",
     "viewer": "sso-viewers",
 }
+
+# The application that stands for the registered client; its id is the client id.
+OWN_APP = "Okta MCP"
 
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
@@ -40,7 +43,7 @@ def timestamp(seconds: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Persona:
-    """Somebody the sign-in page offers; `role` is a key of ROLE_GROUPS or None."""
+    """Somebody the sign-in page offers; `role` is the key of ROLE_GROUPS that a login leads to."""
 
     login: str
     name: str
@@ -79,6 +82,13 @@ class Organisation:
             if login.partition("@")[0] == wanted:
                 short.append(user)
         return short[0] if len(short) == 1 else None
+
+    def person(self, login: str) -> Row:
+        """As `user`; LookupError where there is nobody."""
+        user = self.user(login)
+        if user is None:
+            raise LookupError(f"no person {login!r}")
+        return user
 
     def groups_of(self, user_id: str) -> list[Row]:
         return [group for key, group in self.groups.items() if user_id in self.members[key]]
@@ -138,3 +148,8 @@ def app_user(user: Row, scope: str, created: str) -> Row:
         "credentials": {"userName": profile["login"]},
         "profile": {"name": profile["displayName"], "email": profile["email"]},
     }
+
+
+def full_name(user: Row) -> str:
+    """First and last name as the sign-in page and the claims show them."""
+    return f"{user['profile']['firstName']} {user['profile']['lastName']}".strip()

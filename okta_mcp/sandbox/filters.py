@@ -4,11 +4,14 @@ Called by the Management API. It shares nothing with the product's own checks on
 otherwise be wrong together. Sources: Okta's "Core Okta API, Filter" and the pages of each endpoint.
 """
 
+import operator
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
+
+from okta_mcp.sandbox.errors import OktaError, fixed
 
 Test = Callable[[dict[str, Any]], bool]
 
@@ -18,15 +21,6 @@ _DATES = frozenset({"eq", "gt", "ge", "lt", "le"})
 _EQUAL = frozenset({"eq"})
 _WORDS: Final = frozenset({"and", "or", "not"})
 _MOST_DEPTH: Final = 50
-
-
-class FilterError(ValueError):
-    """E0000053 for what cannot be read, E0000031 for what this endpoint does not search."""
-
-    def __init__(self, code: str, summary: str) -> None:
-        super().__init__(summary)
-        self.code = code
-        self.summary = summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +33,20 @@ class Grammar:
 
 
 def parse(expression: str, grammar: Grammar) -> Test:
-    """A test of one raw row. Raises FilterError in Okta's words."""
-    return _Parser(expression, grammar).whole()
+    """A test of one raw row.
+
+    Raises OktaError: E0000053 for what cannot be read, E0000031 for what this endpoint does not
+    search.
+    """
+    try:
+        return _Parser(expression, grammar).whole()
+    except _UnreadableError as error:
+        summary = f"Invalid filter '{expression}': {error}"
+        raise OktaError(400, "E0000053", summary) from error
+
+
+class _UnreadableError(Exception):
+    """What is wrong, and where."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +85,7 @@ class _Parser:
     def _one(self) -> Test:
         self._depth += 1
         if self._depth > _MOST_DEPTH:
-            raise FilterError("E0000053", "Invalid filter: too many nested expressions.")
+            raise _UnreadableError("Too many nested expressions")
         try:
             return self._group() if self._at("(") else self._negated_or_compared()
         finally:
@@ -88,7 +94,7 @@ class _Parser:
     def _negated_or_compared(self) -> Test:
         if self._keyword("not"):
             if not self._grammar.negation:
-                raise FilterError("E0000031", "Invalid search criteria.")
+                raise fixed("E0000031")
             inner = self._one()
             return lambda row: not inner(row)
         return self._comparison()
@@ -102,20 +108,19 @@ class _Parser:
         return inner
 
     def _comparison(self) -> Test:
-        attribute, operator = self._take(), self._take()
+        attribute, compared = self._take(), self._take()
         if attribute.quoted or attribute.text.casefold() in _WORDS | {"(", ")"}:
             raise self._unreadable(attribute)
-        name, word = attribute.text, operator.text.casefold()
-        if operator.quoted or word not in self._grammar.operators:
-            raise FilterError(
-                "E0000053",
-                f"Unrecognized attribute operator '{operator.text}' at position"
-                f" {operator.position}. Expected: {','.join(self._grammar.operators)}",
+        name, word = attribute.text, compared.text.casefold()
+        if compared.quoted or word not in self._grammar.operators:
+            raise _UnreadableError(
+                f"Unrecognized attribute operator '{compared.text}' at position"
+                f" {compared.position}. Expected: {','.join(self._grammar.operators)}",
             )
         if name == "published" and not self._grammar.allowed(name):
-            raise FilterError("E0000053", "Invalid filter: 'published' is not a filter attribute.")
+            raise _UnreadableError("'published' is not a filter attribute")
         if word not in self._grammar.allowed(name):
-            raise FilterError("E0000031", "Invalid search criteria.")
+            raise fixed("E0000031")
         if word == "pr":
             return lambda row: any(value not in (None, "") for value in values_at(row, name))
         value = self._value()
@@ -142,16 +147,12 @@ class _Parser:
 
     def _take(self) -> _Token:
         if self._next >= len(self._tokens):
-            raise FilterError(
-                "E0000053", f"Unexpected end of filter expression at position {self._end}."
-            )
+            raise _UnreadableError(f"Unexpected end of expression at position {self._end}")
         self._next += 1
         return self._tokens[self._next - 1]
 
-    def _unreadable(self, token: _Token) -> FilterError:
-        return FilterError(
-            "E0000053", f"Unexpected token '{token.text}' at position {token.position}."
-        )
+    def _unreadable(self, token: _Token) -> _UnreadableError:
+        return _UnreadableError(f"Unexpected token '{token.text}' at position {token.position}")
 
 
 def _tokens(expression: str) -> Iterator[_Token]:
@@ -159,7 +160,7 @@ def _tokens(expression: str) -> Iterator[_Token]:
     while expression[position:].strip():
         match = _TOKEN.match(expression, position)
         if match is None:
-            raise FilterError("E0000053", f"Unterminated string at position {position}.")
+            raise _UnreadableError(f"Unterminated string at position {position}")
         kind = match.lastgroup or ""
         yield _Token(match[kind], match.start(kind), quoted=kind == "text")
         position = match.end()
@@ -186,38 +187,37 @@ def _moment(value: object) -> datetime | None:
         read = datetime.fromisoformat(value)
     except ValueError:
         return None
-    return (
-        read
-        if read.tzinfo
-        else datetime.fromisoformat(value + "Z" if "T" in value else f"{value}T00:00:00Z")
-    )
+    return read if read.tzinfo else read.replace(tzinfo=UTC)
 
 
-def _holds(operator: str, found: list[Any], wanted: object) -> bool:
-    if operator == "ne":
+def _holds(word: str, found: list[Any], wanted: object) -> bool:
+    if word == "ne":
         return not any(_compare("eq", value, wanted) for value in found)
-    return any(_compare(operator, value, wanted) for value in found)
+    return any(_compare(word, value, wanted) for value in found)
 
 
-def _compare(operator: str, value: object, wanted: object) -> bool:
+_COMPARISONS: Final[dict[str, Callable[[Any, Any], bool]]] = {
+    "eq": operator.eq,
+    "gt": operator.gt,
+    "ge": operator.ge,
+    "lt": operator.lt,
+    "le": operator.le,
+}
+_TEXT_COMPARISONS: Final[dict[str, Callable[[str, str], bool]]] = {
+    "sw": str.startswith,
+    "co": str.__contains__,
+    "ew": str.endswith,
+}
+
+
+def _compare(word: str, value: object, wanted: object) -> bool:
     left, right = _comparable(value, wanted)
     if type(left) is not type(right):
         return False
-    if isinstance(left, str) and isinstance(right, str) and operator in ("sw", "co", "ew"):
-        return {"sw": left.startswith, "co": left.__contains__, "ew": left.endswith}[operator](
-            right
-        )
-    if operator == "eq":
-        return bool(left == right)
-    order: Any = left
-    return bool(
-        {
-            "gt": lambda: order > right,
-            "ge": lambda: order >= right,
-            "lt": lambda: order < right,
-            "le": lambda: order <= right,
-        }.get(operator, lambda: False)()
-    )
+    if word in _TEXT_COMPARISONS:
+        both_texts = isinstance(left, str) and isinstance(right, str)
+        return both_texts and _TEXT_COMPARISONS[word](str(left), str(right))
+    return _COMPARISONS[word](left, right)
 
 
 def _comparable(value: object, wanted: object) -> tuple[object, object]:

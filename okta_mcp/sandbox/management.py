@@ -1,27 +1,21 @@
 """The Management API of the stand-in organisation: what Okta answers under /api/v1, read only.
 
-Called by the sandbox's application, which brings the context. Every request passes the same steps
-in the same order: token, rate limit, method, scope, then the endpoint's own query. It must behave
-like Okta and never like our client. Source: Okta's API reference of each endpoint.
+Called by the sandbox's application, which brings the context; `access` stands before every endpoint
+and `listing` makes the pages. It must behave like Okta and never like our client. Source: Okta's
+API reference of each endpoint.
 """
 
-import base64
-import binascii
-import hashlib
-import hmac
-import json
-import secrets
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Final, NoReturn, Protocol
-from urllib.parse import urlencode
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from okta_mcp.sandbox import filters, logs
+from okta_mcp.sandbox.access import Access, Context, Handler
 from okta_mcp.sandbox.directory import Organisation, Row
-from okta_mcp.sandbox.rates import Rates, Spent, unlimited
+from okta_mcp.sandbox.errors import fixed, invalid, not_found
+from okta_mcp.sandbox.listing import Listing, limit_of
 
 _METHODS: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 _POLICY_TYPES: Final = frozenset(
@@ -29,60 +23,12 @@ _POLICY_TYPES: Final = frozenset(
     " POST_AUTH_SESSION ENTITY_RISK SESSION_VIOLATION_DETECTION DEVICE_SIGNAL_COLLECTION"
     " CLIENT_UPDATE IDENTITY_CLAIM_SOURCING".split()
 )
-_SUMMARIES: Final = {
-    "E0000006": (403, "You do not have permission to perform the requested action"),
-    "E0000011": (401, "Invalid token provided"),
-    "E0000022": (405, "The endpoint does not support the provided HTTP method"),
-    "E0000047": (429, "API call exceeded rate limit due to too many requests."),
-}
-
-
-class Context(Protocol):
-    """What the running sandbox lends; `organisation` may be another one after a reset."""
-
-    @property
-    def organisation(self) -> Organisation: ...
-    @property
-    def now(self) -> Callable[[], float]: ...
-    @property
-    def api_token(self) -> str: ...
-    @property
-    def rates(self) -> Rates | None: ...
-    @property
-    def base_url(self) -> str: ...
-    @property
-    def bearer_scopes(self) -> Callable[[str], tuple[str, frozenset[str]] | None]:
-        """From a person's own access token to that person's id and the scopes granted to it."""
-        ...
-
-
-class OktaError(Exception):
-    """An answer in Okta's error form; `causes` become errorCauses."""
-
-    def __init__(self, status: int, code: str, summary: str, causes: Iterable[str] = ()) -> None:
-        super().__init__(summary)
-        self.status, self.code, self.summary, self.causes = status, code, summary, tuple(causes)
-        self.headers: dict[str, str] = {}
-
-
-def _error(code: str) -> OktaError:
-    status, summary = _SUMMARIES[code]
-    return OktaError(status, code, summary)
-
-
-def _not_found(what: str, kind: str) -> OktaError:
-    return OktaError(404, "E0000007", f"Not found: Resource not found: {what} ({kind})")
-
-
-def _invalid(parameter: str, cause: str) -> NoReturn:
-    summary = f"Api validation failed: {parameter}"
-    raise OktaError(400, "E0000001", summary, [f"{parameter}: {cause}"])
 
 
 def management_routes(context: Context) -> list[Route]:
     """Every path under /api/v1; one that Okta does not have is answered as Okta does."""
     api = _Management(context)
-    table: tuple[tuple[str, str, _Handler], ...] = (
+    table: tuple[tuple[str, str, Handler], ...] = (
         ("users", "users", api.users),
         ("users/{user}", "users", api.user),
         ("users/{user}/groups", "users", api.user_groups),
@@ -101,98 +47,29 @@ def management_routes(context: Context) -> list[Route]:
         ("policies/{policy}/rules", "policies", api.rules),
         ("policies/{policy}/rules/{rule}", "policies", api.rule),
         ("zones", "networkZones", api.zones),
-        ("{unknown:path}", "", api.unknown),
     )
+    guarded = Access(context).guarded
     return [
-        Route(f"/api/v1/{path}", api.guarded(f"okta.{family}.read", handler), methods=_METHODS)
-        for path, family, handler in table
+        *(
+            Route(f"/api/v1/{path}", guarded(f"okta.{family}.read", handler), methods=_METHODS)
+            for path, family, handler in table
+        ),
+        Route("/api/v1/{unknown:path}", guarded(None, api.users), methods=_METHODS),
     ]
-
-
-_Handler = Callable[[Request], Response]
 
 
 class _Management:
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._cursor_key = secrets.token_bytes(32)
+        self._listing = Listing(context.base_url)
 
     @property
     def _org(self) -> Organisation:
         return self._context.organisation
 
-    def guarded(self, scope: str, handler: _Handler) -> Callable[[Request], Awaitable[Response]]:
-        """The endpoint behind the steps that all endpoints share."""
-
-        async def endpoint(request: Request) -> Response:
-            spent = unlimited(self._context.now())
-            try:
-                request.state.caller, granted = self._caller(request)
-                spent = self._spend(request)
-                if not spent.allowed:
-                    raise _error("E0000047")
-                if handler == self.unknown:
-                    raise OktaError(404, *_unknown())
-                if request.method != "GET":
-                    raise _error("E0000022")
-                self._permit(request.state.caller, granted, scope)
-                response = handler(request)
-            except OktaError as error:
-                response = _refusal(error)
-            except (filters.FilterError, logs.LogQueryError) as error:
-                response = _refusal(OktaError(400, error.code, error.summary))
-            response.headers.update(spent.headers())
-            response.headers["X-Okta-Request-Id"] = secrets.token_hex(16)
-            response.headers["Cache-Control"] = "no-cache, no-store"
-            return response
-
-        return endpoint
-
-    def _caller(self, request: Request) -> tuple[str, frozenset[str] | None]:
-        """Who calls (a user id), and the scopes of a bearer token; None for an API token."""
-        kind, _, token = request.headers.get("authorization", "").partition(" ")
-        if kind == "SSWS" and secrets.compare_digest(
-            token.encode(), self._context.api_token.encode()
-        ):
-            # An API token belongs to the administrator who made it.
-            owner = self._org.user("nora.super")
-            return (owner["id"] if owner else "", None)
-        known = self._context.bearer_scopes(token) if kind == "Bearer" else None
-        if known is None:
-            raise _error("E0000011")
-        return known
-
-    def _spend(self, request: Request) -> Spent:
-        rates = self._context.rates
-        if rates is None:
-            return unlimited(self._context.now())
-        return rates.spend(request.headers["authorization"], request.url.path)
-
-    def _permit(self, caller: str, granted: frozenset[str] | None, scope: str) -> None:
-        """A person's own token needs the scope, and the person an administrator's role.
-
-        The three role groups carry Okta's administrator roles in this organisation.
-        """
-        if granted is None:
-            return
-        refusal = _error("E0000006")
-        if scope not in granted:
-            refusal.headers["WWW-Authenticate"] = (
-                f'Bearer authorization_uri="{self._context.base_url}/oauth2/v1/authorize",'
-                f' realm="{self._context.base_url}", scope="{scope}",'
-                ' error="insufficient_scope", error_description="The access token provided does'
-                ' not contain the required scopes."'
-            )
-            raise refusal
-        if caller in self._org.users and self._org.role_of(caller) is None:
-            raise refusal
-
-    def unknown(self, _: Request) -> Response:
-        raise OktaError(404, *_unknown())
-
     def users(self, request: Request) -> Response:
         query = request.query_params
-        limit = _limit(request, 200, 200)
+        limit = limit_of(request, 200, 200)
         rows = list(self._org.users.values())
         if "search" in query:
             rows = self._searched(rows, query["search"], filters.USERS_SEARCH)
@@ -204,9 +81,9 @@ class _Management:
         if "q" in query and not {"search", "filter"} & query.keys():
             names = ("firstName", "lastName", "email")
             rows = [row for row in rows if _begins(row["profile"], names, query["q"])]
-            limit = _limit(request, 10, 200)
-            return self._listed(request, [self._user(row, request) for row in rows[:limit]])
-        return self._paged(request, rows, limit, lambda row: self._user(row, request))
+            limit = limit_of(request, 10, 200)
+            return self._listing.listed(request, [self._user(row, request) for row in rows[:limit]])
+        return self._listing.paged(request, rows, limit, lambda row: self._user(row, request))
 
     def user(self, request: Request) -> Response:
         return JSONResponse(self._user(self._found_user(request), request, single=True))
@@ -214,7 +91,7 @@ class _Management:
     def user_groups(self, request: Request) -> Response:
         user = self._found_user(request)
         rows = [self._group(row, request) for row in self._org.groups_of(user["id"])]
-        return self._listed(request, rows)
+        return self._listing.listed(request, rows)
 
     def app_links(self, request: Request) -> Response:
         user = self._found_user(request)
@@ -238,15 +115,17 @@ class _Management:
                     "sortOrder": len(rows),
                 }
             )
-        return self._listed(request, rows)
+        return self._listing.listed(request, rows)
 
     def factors(self, request: Request) -> Response:
         key = request.path_params["user"]
         if key not in self._org.users:
-            raise _not_found(key, "User")
+            raise not_found(key, "User")
         base = f"users/{key}/factors"
         rows = self._org.factors.get(key, [])
-        return self._listed(request, [row | self._links(f"{base}/{row['id']}") for row in rows])
+        return self._listing.listed(
+            request, [row | self._links(f"{base}/{row['id']}") for row in rows]
+        )
 
     def groups(self, request: Request) -> Response:
         query = request.query_params
@@ -258,10 +137,12 @@ class _Management:
             rows = self._searched(rows, query["filter"], filters.GROUPS_FILTER)
         elif "q" in query:
             rows = [row for row in rows if _begins(row["profile"], ("name",), query["q"])]
-            limit = _limit(request, 300, 10_000)
-            return self._listed(request, [self._group(row, request) for row in rows[:limit]])
-        limit = _limit(request, 10_000, 10_000)
-        return self._paged(request, rows, limit, lambda row: self._group(row, request))
+            limit = limit_of(request, 300, 10_000)
+            return self._listing.listed(
+                request, [self._group(row, request) for row in rows[:limit]]
+            )
+        limit = limit_of(request, 10_000, 10_000)
+        return self._listing.paged(request, rows, limit, lambda row: self._group(row, request))
 
     def group(self, request: Request) -> Response:
         return JSONResponse(self._group(self._found(request, "group"), request))
@@ -269,8 +150,8 @@ class _Management:
     def group_users(self, request: Request) -> Response:
         members = self._org.members[self._found(request, "group")["id"]]
         rows = [self._org.users[key] for key in sorted(members)]
-        limit = _limit(request, 1000, 1000)
-        return self._paged(request, rows, limit, lambda row: self._user(row, request))
+        limit = limit_of(request, 1000, 1000)
+        return self._listing.paged(request, rows, limit, lambda row: self._user(row, request))
 
     def apps(self, request: Request) -> Response:
         query = request.query_params
@@ -290,10 +171,10 @@ class _Management:
             rows = [row for row in rows if _begins(row, ("name", "label"), query["q"])]
         person = query.get("expand", "")
         if person and (not person.startswith("user/") or "user.id" not in query.get("filter", "")):
-            _invalid("expand", "user/{id} is allowed with a filter on user.id only")
-        limit = _limit(request, 20, 200)
+            raise invalid("expand", "user/{id} is allowed with a filter on user.id only")
+        limit = limit_of(request, 20, 200)
         shown = person.removeprefix("user/")
-        return self._paged(request, rows, limit, lambda row: self._app(row, shown))
+        return self._listing.paged(request, rows, limit, lambda row: self._app(row, shown))
 
     def app(self, request: Request) -> Response:
         return JSONResponse(self._app(self._found(request, "app")))
@@ -311,7 +192,7 @@ class _Management:
             user = self._org.users[row["id"]]
             return row | {"_embedded": {"user": self._user(user, request)}} if expand else row
 
-        return self._paged(request, rows, _limit(request, 50, 500), shown)
+        return self._listing.paged(request, rows, limit_of(request, 50, 500), shown)
 
     def app_groups(self, request: Request) -> Response:
         app = self._found(request, "app")
@@ -323,29 +204,26 @@ class _Management:
             return row | {"_embedded": {"group": self._group(group, request)}} if expand else row
 
         rows = list(self._org.app_groups[app["id"]].values())
-        return self._paged(request, rows, _limit(request, 20, 200, least=20), shown)
+        return self._listing.paged(request, rows, limit_of(request, 20, 200, least=20), shown)
 
     def logs(self, request: Request) -> Response:
         query = dict(request.query_params)
         test = filters.parse(query["filter"], filters.LOGS_FILTER) if "filter" in query else _any
         after = None
         if "after" in query:
-            position, since = self._position(request, 2)
+            position, since = self._listing.position(request, 2)
             after = int(position), float(since)
         page = logs.select(self._org.events, query, self._context.now(), test, after)
+        following = None if page.position is None else (page.position, page.since)
         # `after` stands for `since`: the two never go together.
-        kept = {name: value for name, value in query.items() if name != "since"}
-        position_next = None if page.position is None else (page.position, page.since)
-        return self._listed(request, page.events, position_next, kept)
+        return self._listing.listed(request, page.events, following, without="since")
 
     def policies(self, request: Request) -> Response:
         kind = request.query_params.get("type")
         if kind is None:
-            raise OktaError(
-                400, "E0000028", "The request is missing a required parameter.", ["type"]
-            )
+            raise fixed("E0000028", causes=["type"])
         if kind not in _POLICY_TYPES:
-            _invalid("type", "Invalid policy type")
+            raise invalid("type", "Invalid policy type")
         status = request.query_params.get("status")
         q = request.query_params.get("q", "")
         rows = [
@@ -355,7 +233,7 @@ class _Management:
             and status in (None, row["status"])
             and _begins(row, ("name",), q)
         ]
-        return self._paged(request, rows, _limit(request, 200, 200), self._policy)
+        return self._listing.paged(request, rows, limit_of(request, 200, 200), self._policy)
 
     def policy(self, request: Request) -> Response:
         return JSONResponse(self._policy(self._found(request, "policy")))
@@ -363,15 +241,15 @@ class _Management:
     def rules(self, request: Request) -> Response:
         policy = self._found(request, "policy")["id"]
         rows = self._org.rules[policy]
-        limit = _limit(request, 200, 200)
-        return self._paged(request, rows, limit, lambda row: self._rule(policy, row))
+        limit = limit_of(request, 200, 200)
+        return self._listing.paged(request, rows, limit, lambda row: self._rule(policy, row))
 
     def rule(self, request: Request) -> Response:
         policy = self._found(request, "policy")["id"]
         for row in self._org.rules[policy]:
             if row["id"] == request.path_params["rule"]:
                 return JSONResponse(self._rule(policy, row))
-        raise _not_found(request.path_params["rule"], "PolicyRule")
+        raise not_found(request.path_params["rule"], "PolicyRule")
 
     def zones(self, request: Request) -> Response:
         rows = list(self._org.zones.values())
@@ -380,8 +258,8 @@ class _Management:
         # The default of -1 is "all of them".
         limit = len(rows) or 1
         if request.query_params.get("limit", "-1") != "-1":
-            limit = _limit(request, limit, 200)
-        return self._paged(
+            limit = limit_of(request, limit, 200)
+        return self._listing.paged(
             request, rows, limit, lambda row: row | self._links(f"zones/{row['id']}")
         )
 
@@ -389,7 +267,7 @@ class _Management:
         wanted = request.path_params["user"]
         user = self._org.user(request.state.caller if wanted == "me" else wanted)
         if user is None:
-            raise _not_found(wanted, "User")
+            raise not_found(wanted, "User")
         return user
 
     def _found(self, request: Request, kind: str) -> Row:
@@ -400,7 +278,7 @@ class _Management:
             "policy": (self._org.policies, "Policy"),
         }[kind]
         if key not in table:
-            raise _not_found(key, name)
+            raise not_found(key, name)
         return table[key]
 
     def _searched(self, rows: list[Row], expression: str, grammar: filters.Grammar) -> list[Row]:
@@ -448,70 +326,6 @@ class _Management:
     def _rule(self, policy: str, row: Row) -> Row:
         return row | self._links(f"policies/{policy}/rules/{row['id']}")
 
-    def _paged(
-        self, request: Request, rows: list[Row], limit: int, shown: Callable[[Row], Row]
-    ) -> Response:
-        start = 0
-        if "after" in request.query_params:
-            start = int(self._position(request, 1)[0])
-        end = start + limit
-        following = (end,) if end < len(rows) else None
-        return self._listed(request, [shown(row) for row in rows[start:end]], following)
-
-    def _listed(
-        self,
-        request: Request,
-        rows: list[Row],
-        following: tuple[int | float, ...] | None = None,
-        kept: dict[str, str] | None = None,
-    ) -> Response:
-        """A list with its Link headers, each on a line of its own as Okta sends them."""
-        response = JSONResponse(rows)
-        url = f"{self._context.base_url}{request.url.path}"
-        own = f"{url}?{request.url.query}" if request.url.query else url
-        response.headers.append("Link", f'<{own}>; rel="self"')
-        if following is not None:
-            query = dict(request.query_params) if kept is None else kept
-            query["after"] = self._cursor(request.url.path, following)
-            response.headers.append("Link", f'<{url}?{urlencode(query)}>; rel="next"')
-        return response
-
-    def _cursor(self, path: str, position: tuple[int | float, ...]) -> str:
-        text = json.dumps(position).encode()
-        return base64.urlsafe_b64encode(self._seal(path, text) + text).decode().rstrip("=")
-
-    def _position(self, request: Request, parts: int) -> list[Any]:
-        sealed = request.query_params["after"]
-        try:
-            plain = base64.urlsafe_b64decode(sealed + "=" * (-len(sealed) % 4))
-        except (binascii.Error, ValueError):
-            _invalid("after", "invalid cursor")
-        seal, text = plain[:16], plain[16:]
-        if not hmac.compare_digest(seal, self._seal(request.url.path, text)):
-            _invalid("after", "invalid cursor")
-        position: list[Any] = json.loads(text)
-        if len(position) != parts:
-            _invalid("after", "invalid cursor")
-        return position
-
-    def _seal(self, path: str, text: bytes) -> bytes:
-        return hmac.digest(self._cursor_key, path.encode() + b"\n" + text, hashlib.sha256)[:16]
-
-
-def _unknown() -> tuple[str, str]:
-    return "E0000022", _SUMMARIES["E0000022"][1]
-
-
-def _refusal(error: OktaError) -> Response:
-    body = {
-        "errorCode": error.code,
-        "errorSummary": error.summary,
-        "errorLink": error.code,
-        "errorId": "oae" + secrets.token_urlsafe(16),
-        "errorCauses": [{"errorSummary": cause} for cause in error.causes],
-    }
-    return JSONResponse(body, error.status, headers=error.headers)
-
 
 def _any(_: Row) -> bool:
     return True
@@ -533,12 +347,3 @@ def _sorted(rows: list[Row], by: str | None, order: str | None) -> list[Row]:
     present.sort(key=lambda row: row["id"])
     present.sort(key=key, reverse=descending)
     return present + [row for row in rows if not key(row)]
-
-
-def _limit(request: Request, default: int, most: int, least: int = 1) -> int:
-    given = request.query_params.get("limit")
-    if given is None:
-        return default
-    if not given.isascii() or not given.isdecimal() or not least <= int(given) <= most:
-        _invalid("limit", f"'limit' must be between {least} and {most}")
-    return int(given)

@@ -48,11 +48,6 @@ class Spent:
         }
 
 
-def too_many_at_once(now: float) -> Spent:
-    """Too many requests in flight: limit and remaining are 0, and the reset is only a hint."""
-    return Spent(0, 0, math.ceil(now), allowed=False)
-
-
 class Rates:
     """Counts the requests of each token in each bucket.
 

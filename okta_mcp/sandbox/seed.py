@@ -20,7 +20,7 @@ from okta_mcp.sandbox.directory import (
     identifier,
     timestamp,
 )
-from okta_mcp.sandbox.logs import history
+from okta_mcp.sandbox.history import history
 
 DAY: Final = 86_400
 DOMAIN: Final = "northwind.example"
@@ -49,7 +49,7 @@ class _Seeder:
         self._people = _table("people")
         self._org = Organisation(
             [
-                Persona(f"{login}@{DOMAIN}", _full(first, last), role, note)
+                Persona(f"{login}@{DOMAIN}", f"{first} {last}", role, note)
                 for login, first, last, role, note, *_ in self._people["personas"]
             ]
         )
@@ -61,7 +61,7 @@ class _Seeder:
         self._add_policies()
         self._add_apps()
         self._add_factors()
-        self._org.events = history(self._org, self._now, self._random)
+        self._org.events = history(self._org, _table("incidents"), self._now, self._random)
         return self._org
 
     def _ago(self, days: float) -> str:
@@ -119,7 +119,7 @@ class _Seeder:
             "email": login.replace("/", "-"),
             "firstName": first,
             "lastName": last,
-            "displayName": _full(first, last),
+            "displayName": f"{first} {last}",
             "department": department or self._random.choice(self._people["departments"]),
             "title": self._random.choice(self._people["titles"]),
             "city": city,
@@ -157,13 +157,10 @@ class _Seeder:
         active = [key for key in present if users[key]["status"] == "ACTIVE"]
         self._add_group("Everyone", "All users in your organization", "BUILT_IN", present)
         ordinary = active[len(self._people["personas"]) + len(self._people["particular"]) :]
-        for name, description, further in table["roles"]:
-            role = next(role for role, group in ROLE_GROUPS.items() if group == name)
-            named = [
-                self._key(person.login) for person in self._org.personas if person.role == role
-            ]
+        for name, description, named, further in table["roles"]:
             chosen, ordinary = ordinary[:further], ordinary[further:]
-            self._add_group(name, description, "OKTA_GROUP", named + chosen)
+            members = [self._key(f"{login}@{DOMAIN}") for login in named]
+            self._add_group(name, description, "OKTA_GROUP", members + chosen)
         for kind, rows in (("OKTA_GROUP", table["okta"]), ("APP_GROUP", table["imported"])):
             for name, description, by, value in rows:
                 if by == "some":
@@ -309,7 +306,7 @@ class _Seeder:
         personas = {self._key(person.login) for person in self._org.personas}
         admins = [
             self._org.members[self._group(ROLE_GROUPS[role])["id"]] - personas
-            for role in ("super_admin", "security_admin")
+            for role in ("super-admin", "security-admin")
         ]
         # One in each group of administrators has no factor: a posture report has to find them.
         without = {min(group) for group in admins}
@@ -361,10 +358,6 @@ class _Seeder:
 
 
 _STRONG = ("push", "signed_nonce", "webauthn")
-
-
-def _full(first: str, last: str) -> str:
-    return f"{first} {last}"
 
 
 def _app_settings(row: Row) -> Row:

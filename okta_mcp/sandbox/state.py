@@ -4,12 +4,14 @@ import secrets
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
+from starlette.datastructures import FormData
 
 from okta_mcp.sandbox.directory import Organisation
+from okta_mcp.sandbox.faults import Fault
 from okta_mcp.sandbox.rates import Rates
 from okta_mcp.sandbox.seed import seeded
 
@@ -17,6 +19,30 @@ CODE_SECONDS = 300
 TOKEN_SECONDS = 3600
 ROTATION_LEEWAY_SECONDS = 30
 _JOURNAL_LENGTH = 2000
+SCOPES: Final = (
+    *("openid", "profile", "email", "address", "phone", "offline_access", "groups"),
+    *("okta.users.read", "okta.groups.read", "okta.apps.read", "okta.logs.read"),
+    *("okta.policies.read", "okta.networkZones.read"),
+)
+STATUSES: Final = (
+    *("STAGED", "PROVISIONED", "ACTIVE", "RECOVERY"),
+    *("PASSWORD_EXPIRED", "LOCKED_OUT", "SUSPENDED", "DEPROVISIONED"),
+)
+SIGN_IN_REFUSALS: Final = {
+    "SUSPENDED": "Your account is suspended. Contact your administrator.",
+    "LOCKED_OUT": "Your account is locked. Contact your administrator.",
+    "DEPROVISIONED": "Unable to sign in",
+    "STAGED": "Unable to sign in",
+    "PROVISIONED": "Unable to sign in",
+}
+# Each switch with its values; the first is how the organisation starts, unless the command says.
+SETTINGS: Final[dict[str, tuple[str | bool, ...]]] = {
+    "id_token_style": ("fat", "thin"),
+    "rate_profile": ("workforce", "integrator", "off"),
+    "groups_claim": ("on", "off", "too_many"),
+    "refresh_rotation": ("STATIC", "ROTATE"),
+    "assigned": (True, False),
+}
 
 
 @dataclass(frozen=True)
@@ -80,17 +106,6 @@ class Token:
     replaced_at: float | None = None
 
 
-@dataclass
-class Fault:
-    """What the next `times` requests that match get instead of an answer."""
-
-    match: str
-    kind: str
-    status: int
-    times: int
-    seconds: float
-
-
 class SandboxState:
     """The organisation, its switches, its clock, and what it has issued."""
 
@@ -121,12 +136,8 @@ class SandboxState:
         """As it was at the start; keys and the application stay."""
         self.clock_offset = 0.0
         self.organisation: Organisation = seeded(self._wall_clock())
-        self.settings: dict[str, Any] = {
-            "groups_claim": "on",
-            "refresh_rotation": "STATIC",
-            "assigned": True,
-            **self._started_with,
-        }
+        defaults = {name: values[0] for name, values in SETTINGS.items()}
+        self.settings: dict[str, Any] = defaults | self._started_with
         self.rates = Rates(self.now, lambda: str(self.settings["rate_profile"]))
         self.codes: dict[str, Code] = {}
         self.tokens: dict[str, Token] = {}
@@ -150,3 +161,9 @@ class SandboxState:
         self.tokens = {
             value: token for value, token in self.tokens.items() if token.family != family
         }
+
+
+def field_of(form: FormData, name: str) -> str:
+    """A field of a form; empty where there is none, or a file in its place."""
+    value = form.get(name, "")
+    return value if isinstance(value, str) else ""

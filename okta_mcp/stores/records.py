@@ -133,6 +133,8 @@ class Grant:
     rotated_at: float = 0.0
     answer_sealed: str | None = None
     pair_used: bool = False
+    redeemed: bool = False
+    last_used_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +238,7 @@ class Records:
         self.consents = Repository(store, Kind("consents", 100_000), RememberedConsent)
         self.grants = Repository(store, Kind("grants", 100_000), Grant)
         self.codes = Repository(store, Kind("codes", 200_000), Code)
+        self.refused_registrations = Repository(store, Kind("refused_registrations", 10_000), Mark)
         self.access_tokens = Repository(store, Kind("access_tokens", 400_000), AccessToken)
         self.refresh_tokens = Repository(store, Kind("refresh_tokens", 1_000_000), RefreshToken)
 
