@@ -175,6 +175,8 @@ class Settings(BaseSettings):
         examples=["vscode,cursor"],
     )
 
+    redirect_hosts: NameList = Field(default=(), examples=["claude.ai,claude.com,vscode.dev"])
+
     session_secret_key: Secret | None = Field(
         default=None, examples=["the output of: openssl rand -base64 48"]
     )

@@ -38,7 +38,12 @@ def server(
     shared_sandbox: SandboxProcess, server_port: int, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServerProcess]:
     folder = tmp_path_factory.mktemp("server")
-    with running_server(folder, server_port, shared_sandbox.settings_for_server()) as running:
+    # All tests come from one address; tests of the rates start a server of their own.
+    rates = dict.fromkeys(
+        ("RATE_REGISTER", "RATE_AUTHORIZE", "RATE_TOKEN_FAILURES"), "100000/minute"
+    )
+    environment = shared_sandbox.settings_for_server() | rates
+    with running_server(folder, server_port, environment) as running:
         yield running
 
 

@@ -54,7 +54,9 @@ def test_every_file_that_is_not_python_is_packaged() -> None:
     found = {
         path
         for path in package.rglob("*")
-        if path.is_file() and path.suffix not in (".py", ".pyc") and "__pycache__" not in path.parts
+        if path.is_file()
+        and path.suffix not in (".py", ".pyc")
+        and not any(part.startswith((".", "__pycache__")) for part in path.parts)
     }
     assert found - packaged == set()
 

@@ -157,7 +157,8 @@ def build_app(
     organisation = SANDBOX_NAME if sandbox_url else urlsplit(settings.okta_org_url).netloc
     pages = Pages(organisation, settings.consent_notice)
     forms = Forms(sealer, derived_key(secret, "form cookies"), cookies, origin=settings.url)
-    responses = Responses(pages, forms, issuer=settings.url)
+    redirect_hosts = tuple(host.lower() for host in settings.redirect_hosts)
+    responses = Responses(pages, forms, issuer=settings.url, known_hosts=redirect_hosts)
     legs = Legs(records, sealer, derived_key(secret, "binding cookies"), cookies)
     step = ConsentStep(
         records,
@@ -239,6 +240,7 @@ def build_app(
         rates.rate("register", settings.rate_register),
         Suspicion(records, rates.rate("registrations of one address", "10/10 minutes")),
         redirect_schemes=settings.redirect_schemes,
+        redirect_hosts=redirect_hosts,
         now=now,
     )
     metadata = MetadataEndpoint(issuer=settings.url, resource_url=resource_url)

@@ -15,7 +15,7 @@ from okta_mcp.oauth_proxy.errors import PageError, RedirectedError
 from okta_mcp.oauth_proxy.forms import Form
 from okta_mcp.oauth_proxy.parameters import ParametersError, form_parameters, query_parameters
 from okta_mcp.oauth_proxy.rates import Rate
-from okta_mcp.oauth_proxy.responses import SIGN_IN_FORM, Responses, client_view
+from okta_mcp.oauth_proxy.responses import SIGN_IN_FORM, Responses
 from okta_mcp.oauth_proxy.sessions import Sessions
 from okta_mcp.oauth_proxy.trace import reference_of, trace
 from okta_mcp.pages import SignIn
@@ -91,7 +91,7 @@ class AuthorizeEndpoint:
         form = Form(id=checked.id, request=checked)
         sealed, cookie = self._responses.forms.issued(SIGN_IN_FORM, form)
         view = SignIn(
-            client=client_view(client, checked.redirect_uri),
+            client=self._responses.client_view(client, checked.redirect_uri),
             scopes=checked.scopes,
             form_token=sealed,
             reference=reference_of(request),

@@ -16,7 +16,7 @@ from okta_mcp.oauth_proxy.forms import FORM_TTL_SECONDS, Form
 from okta_mcp.oauth_proxy.grants import Grants
 from okta_mcp.oauth_proxy.parameters import ParametersError, form_parameters, query_parameters
 from okta_mcp.oauth_proxy.register import USED_CLIENT_SECONDS
-from okta_mcp.oauth_proxy.responses import CONSENT_FORM, Responses, client_view
+from okta_mcp.oauth_proxy.responses import CONSENT_FORM, Responses
 from okta_mcp.oauth_proxy.scopes import NoScopeLeftError, cut_with_role
 from okta_mcp.oauth_proxy.sessions import Sessions
 from okta_mcp.oauth_proxy.trace import reference_of, trace
@@ -191,7 +191,7 @@ class ConsentStep:
         form = Form(id=checked.id, request=checked, user_id=session.user_id)
         sealed, cookie = self._responses.forms.issued(CONSENT_FORM, form)
         view = Consent(
-            client=client_view(client, checked.redirect_uri),
+            client=self._responses.client_view(client, checked.redirect_uri),
             person_name=session.name,
             person_login=session.login,
             role=role,

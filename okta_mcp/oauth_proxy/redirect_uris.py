@@ -48,11 +48,14 @@ class RedirectTarget:
     host: str
 
 
-def check_redirect_uri(uri: str, private_schemes: tuple[str, ...]) -> None:
+def check_redirect_uri(
+    uri: str, private_schemes: tuple[str, ...], web_hosts: tuple[str, ...] = ()
+) -> None:
     """Raises `RedirectUriError` unless `uri` may be registered.
 
     `private_schemes` lists schemes without a dot that are admitted (RFC 8252 section 7.1 wants
     one); a scheme with a dot is the reverse domain name of its owner and needs no entry.
+    `web_hosts`, where given, lists the only hosts that https may lead to.
     """
     if not uri or len(uri) > LONGEST_URI:
         raise RedirectUriError(f"must have 1 to {LONGEST_URI} characters")
@@ -69,6 +72,8 @@ def check_redirect_uri(uri: str, private_schemes: tuple[str, ...]) -> None:
     scheme = match["scheme"].lower()
     if scheme == "https":
         _check_https(uri)
+        if web_hosts and urlsplit(uri).netloc.lower() not in web_hosts:
+            raise RedirectUriError("leads to a host that is not in REDIRECT_HOSTS")
     elif scheme == "http":
         _check_loopback(uri)
     else:

@@ -52,6 +52,7 @@ class RegistrationEndpoint:
         suspicion: Suspicion,
         *,
         redirect_schemes: tuple[str, ...],
+        redirect_hosts: tuple[str, ...],
         now: Callable[[], float],
     ) -> None:
         self._records = records
@@ -59,6 +60,7 @@ class RegistrationEndpoint:
         self._rate = rate
         self._suspicion = suspicion
         self._redirect_schemes = redirect_schemes
+        self._redirect_hosts = redirect_hosts
         self._now = now
 
     async def post(self, request: Request) -> Response:
@@ -145,7 +147,7 @@ class RegistrationEndpoint:
             if not isinstance(uri, str):
                 raise _bad_redirect("redirect_uris must hold strings")
             try:
-                check_redirect_uri(uri, self._redirect_schemes)
+                check_redirect_uri(uri, self._redirect_schemes, self._redirect_hosts)
             except RedirectUriError as error:
                 raise _bad_redirect(f"a redirect URI {error}") from None
         return tuple(dict.fromkeys(uris))

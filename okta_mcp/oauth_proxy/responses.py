@@ -24,12 +24,18 @@ CONNECTIONS_FORM = "connections"
 
 
 class Responses:
-    """Pages with their forms, and the answers to clients. `issuer` is this server's own origin."""
+    """Pages with their forms, and the answers to clients.
 
-    def __init__(self, pages: Pages, forms: Forms, *, issuer: str) -> None:
+    `issuer` is this server's own origin; `known_hosts` are those that the administrator listed.
+    """
+
+    def __init__(
+        self, pages: Pages, forms: Forms, *, issuer: str, known_hosts: tuple[str, ...]
+    ) -> None:
         self.pages = pages
         self.forms = forms
         self._issuer = issuer
+        self._known_hosts = known_hosts
 
     def page(self, html: str, *, status: int = 200) -> Response:
         """A page; headers that hold for every page are added further out."""
@@ -46,6 +52,18 @@ class Responses:
         response = self.page(self._words(error, reference, button), status=error.status)
         self.forms.keep(request, response, form, cookie)
         return response
+
+    def client_view(self, client: Client, redirect_uri: str) -> ClientView:
+        """What a page may say of a client and of where the answer goes."""
+        target = redirect_target(redirect_uri)
+        return ClientView(
+            name=client.name,
+            client_id=client.client_id,
+            redirect_uri=redirect_uri,
+            redirect_host=target.host,
+            kind=target.kind,
+            is_known_host=target.host.lower() in self._known_hosts,
+        )
 
     def _words(self, error: PageError, reference: str, button: Button | None) -> str:
         return self.pages.problem(error.reason, reference=reference, button=button, **error.values)
@@ -68,15 +86,3 @@ class Responses:
         answer["iss"] = self._issuer
         joint = "&" if "?" in redirect_uri else "?"
         return RedirectResponse(f"{redirect_uri}{joint}{urlencode(answer)}", status_code=303)
-
-
-def client_view(client: Client, redirect_uri: str) -> ClientView:
-    """What a page may say of a client and of where the answer goes."""
-    target = redirect_target(redirect_uri)
-    return ClientView(
-        name=client.name,
-        client_id=client.client_id,
-        redirect_uri=redirect_uri,
-        redirect_host=target.host,
-        kind=target.kind,
-    )

@@ -28,6 +28,7 @@ _SEED: Final = 42
 _TABLES = Path(__file__).with_name("tables")
 _NEVER_SIGNED_IN = ("STAGED", "PROVISIONED")
 _LONG_UNUSED: Final = 31
+_STRONG = ("push", "signed_nonce", "webauthn")
 _WITHOUT_MFA: Final = 16
 _WEAK_MFA: Final = 29
 
@@ -266,40 +267,36 @@ class _Seeder:
 
     def _add_apps(self) -> None:
         active = [key for key, user in self._org.users.items() if user["status"] == "ACTIVE"]
-        for row in _table("apps"):
-            key = identifier("0oa", row["label"])
+        table = _table("apps")
+        for label, name, kind, policy, direct, groups, *status in table["apps"]:
+            key = identifier("0oa", label)
             created = self._ago(self._random.uniform(100, 900))
             self._org.apps[key] = {
                 "id": key,
-                "name": row["name"],
-                "label": row["label"],
-                "status": row["status"],
+                "name": name,
+                "label": label,
+                "status": status[0] if status else "ACTIVE",
                 "created": created,
                 "lastUpdated": created,
-                "signOnMode": row["signOnMode"],
                 "features": [],
                 "accessibility": {"selfService": False},
                 "visibility": {
                     "autoSubmitToolbar": False,
-                    "hide": {"iOS": False, "web": row.get("application_type") == "service"},
+                    "hide": {"iOS": False, "web": kind == "service"},
                     "appLinks": {"login": True},
                 },
                 "credentials": {"signing": {"kid": identifier("", f"kid/{key}")}},
-                "settings": _app_settings(row),
-                "accessPolicy": identifier("rst", f"ACCESS_POLICY/{row['policy']}"),
+                "accessPolicy": identifier("rst", f"ACCESS_POLICY/{policy}"),
+                **table["kinds"][kind],
             }
+            keys = [self._group(group)["id"] for group in groups]
             self._org.app_groups[key] = {
-                self._group(name)["id"]: {
-                    "id": self._group(name)["id"],
-                    "lastUpdated": created,
-                    "priority": number,
-                    "profile": {},
-                }
-                for number, name in enumerate(row["groups"])
+                group: {"id": group, "lastUpdated": created, "priority": number, "profile": {}}
+                for number, group in enumerate(keys)
             }
             self._org.app_users[key] = {
                 user: app_user(self._org.users[user], "USER", created)
-                for user in sorted(self._random.sample(active, row["direct"]))
+                for user in sorted(self._random.sample(active, direct))
             }
 
     def _add_factors(self) -> None:
@@ -331,51 +328,16 @@ class _Seeder:
 
     def _factor(self, user: Row, kind: str) -> Row:
         person = user["profile"]
-        prefix, provider, vendor, profile = {
-            "push": ("opf", "OKTA", "OKTA", {"deviceType": "SmartPhone_Android", "name": "Phone"}),
-            "signed_nonce": ("pfd", "OKTA", "OKTA", {"deviceType": "Windows", "name": "Laptop"}),
-            "webauthn": ("fwf", "FIDO", "FIDO", {"authenticatorName": "Security key"}),
-            "sms": ("sms", "OKTA", "OKTA", {"phoneNumber": person["mobilePhone"]}),
-            "call": ("clf", "OKTA", "OKTA", {"phoneNumber": person["mobilePhone"]}),
-            "question": ("ufs", "OKTA", "OKTA", {"question": "disliked_food"}),
-            "token:software:totp": ("ost", "GOOGLE", "GOOGLE", {}),
-        }[kind]
-        named = (
-            {"questionText": "What is the food you least liked as a child?"}
-            if kind == "question"
-            else {}
-        )
+        prefix, provider, profile = self._people["factors"][kind]
+        if "phoneNumber" in profile:
+            profile = {"phoneNumber": person["mobilePhone"]}
         return {
             "id": identifier(prefix, f"{kind}/{person['login']}"),
             "factorType": kind,
             "provider": provider,
-            "vendorName": vendor,
+            "vendorName": provider,
             "status": "ACTIVE",
             "created": user["created"],
             "lastUpdated": user["created"],
-            "profile": {"credentialId": person["login"], **profile, **named},
+            "profile": {"credentialId": person["login"], **profile},
         }
-
-
-_STRONG = ("push", "signed_nonce", "webauthn")
-
-
-def _app_settings(row: Row) -> Row:
-    if row["signOnMode"] == "OPENID_CONNECT":
-        service = row["application_type"] == "service"
-        return {
-            "oauthClient": {
-                "application_type": row["application_type"],
-                "grant_types": ["client_credentials" if service else "authorization_code"],
-                "response_types": ["token" if service else "code"],
-                "redirect_uris": [] if service else [f"https://{row['name']}.{DOMAIN}/callback"],
-                "consent_method": "TRUSTED",
-                "issuer_mode": "DYNAMIC",
-            }
-        }
-    if row["signOnMode"] == "BROWSER_PLUGIN":
-        fields = {"usernameField": "#user", "passwordField": "#password", "buttonField": "#go"}
-        return {"app": {"url": f"https://login.{DOMAIN}/", **fields}}
-    if row["signOnMode"] == "BOOKMARK":
-        return {"app": {"url": f"https://intranet.{DOMAIN}/", "requestIntegration": False}}
-    return {"app": {}, "notes": {"admin": None, "enduser": None}}

@@ -230,7 +230,11 @@ async def test_the_audit_trail_tells_the_story_and_no_secret(
     first = dict(client.tokens)
     await client.refresh()
     story = [
-        event["event"] for event in server.events() if event.get("client_id") == client.client_id
+        event["event"]
+        for event in server.events()
+        if event.get("client_id") == client.client_id
+        # The tests of one machine register many clients, which is odd, and is flagged.
+        and event["event"] != "client.registration.suspicious"
     ]
     assert story == [
         "client.registered",

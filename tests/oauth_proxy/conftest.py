@@ -1,7 +1,7 @@
 """A clock, a store in memory under it, two clients, and requests made by hand."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -123,8 +123,10 @@ def upstreams(records: Records, sealer: Sealer, okta_login: RevokingLogin) -> Up
 
 
 @pytest.fixture
-def trail(tmp_path: Path, clock: Clock) -> Trail:
-    return Trail(tmp_path / "audit.jsonl", clock)
+def trail(tmp_path: Path, clock: Clock) -> Iterator[Trail]:
+    kept = Trail(tmp_path / "audit.jsonl", clock)
+    yield kept
+    kept.audit.close()
 
 
 @pytest.fixture

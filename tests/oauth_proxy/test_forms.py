@@ -1,6 +1,5 @@
 """Forms: shown to this browser, for this request, not long ago, and sent from our own page."""
 
-import time
 from http.cookies import SimpleCookie
 
 import pytest
@@ -234,9 +233,3 @@ def test_an_answered_form_is_forgotten_by_the_browser(forms: Forms) -> None:
     browser.took(response)
     assert browser.cookies == {}
     assert refusal(forms, browser.request(), sealed) == (403, "form_foreign")
-
-
-def test_the_clock_of_forms_is_the_real_one_unless_a_test_says_otherwise(forms: Forms) -> None:
-    before = time.time()
-    _, cookie = forms.issued("consent", FORM)
-    assert before - 1 <= forms._signed_at(cookie) <= time.time() + 1

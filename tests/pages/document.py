@@ -59,6 +59,10 @@ class Document(HTMLParser):
         (element,) = self.all(tag)
         return element
 
+    def links(self) -> list[Element]:
+        """The links of the card; those of the foot are the same on every page."""
+        return [link for link in self.all("a") if link.is_in("main")]
+
     def buttons(self) -> dict[str, tuple[str, str]]:
         """What each submit button says, with the name and value that it sends."""
         return {

@@ -5,6 +5,8 @@ from dataclasses import replace
 from okta_mcp.pages import (
     Button,
     ClientView,
+    Connection,
+    Connections,
     Consent,
     Home,
     Pages,
@@ -63,6 +65,32 @@ PROBLEM = Problem(
     button=Button("Finish", form_action="/oauth/consent", form_token="problem-token"),
 )
 SIGN_OUT = SignOut("nora@northwind.example", "sign-out-token")
+CONNECTIONS = Connections(
+    person_login="nora@northwind.example",
+    connections=(
+        Connection(
+            id="grant-1",
+            client_name="Visual Studio Code",
+            redirect_host="127.0.0.1:33418",
+            scopes=("okta.users.read", "okta.groups.read", "offline_access"),
+            since=NOW - 3600,
+            last_used_at=None,
+            ends_at=NOW + 82_800,
+        ),
+        Connection(
+            id="grant-2",
+            client_name="",
+            redirect_host="assistant.example.net",
+            scopes=("okta.logs.read",),
+            since=NOW - 7200,
+            last_used_at=NOW - 60,
+            ends_at=NOW + 600,
+        ),
+    ),
+    remembered_answers=1,
+    now=NOW,
+    form_token="connections-token",
+)
 HOME = Home(
     mcp_url="http://localhost:3001/mcp",
     vscode_url="vscode:mcp/install?%7B%7D",
@@ -73,6 +101,10 @@ HOME = Home(
 )
 
 EVERY_PAGE = {
+    "connections": PAGES.connections(CONNECTIONS),
+    "connections_none": PAGES.connections(
+        replace(CONNECTIONS, connections=(), remembered_answers=0)
+    ),
     "sign_in": PAGES.sign_in(SIGN_IN),
     "sign_in_web": PAGES.sign_in(replace(SIGN_IN, client=WEB)),
     "sign_in_without_client": PAGES.sign_in(SignIn(None, (), "sign-in-token")),

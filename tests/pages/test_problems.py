@@ -86,12 +86,12 @@ def test_callers_button_replaces_the_one_to_the_start_page() -> None:
     assert (form.attributes["method"], form.attributes["action"]) == ("post", "/oauth/consent")
     assert page.hidden_inputs() == {"form": "t0k"}
     assert page.buttons() == {"Return": ("decision", "deny")}
-    assert not page.all("a")
+    assert not page.links()
 
 
 def test_link_button_may_lead_back_to_the_client() -> None:
     button = Button("Return", href="vscode://x/return?error=access_denied&state=a%2Bb")
-    (link,) = Document(PAGES.problem("okta_refused", button=button)).all("a")
+    (link,) = Document(PAGES.problem("okta_refused", button=button)).links()
     assert link.attributes["href"] == "vscode://x/return?error=access_denied&state=a%2Bb"
 
 

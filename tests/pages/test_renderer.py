@@ -352,7 +352,7 @@ def test_signed_out_says_what_became_of_the_clients(disconnected: bool | None, w
 
 
 def test_signed_out_without_an_address_of_okta_still_leads_on() -> None:
-    (link,) = Document(PAGES.signed_out(SignedOut())).all("a")
+    (link,) = Document(PAGES.signed_out(SignedOut())).links()
     assert link.attributes["href"] == "/"
 
 

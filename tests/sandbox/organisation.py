@@ -36,7 +36,7 @@ class Context:
     api_token: str = TOKEN
     base_url: str = ORG
     bearers: dict[str, tuple[str, frozenset[str]]] = field(default_factory=dict)
-    rates: Rates | None = None
+    rates: Rates = field(init=False)
 
     def __post_init__(self) -> None:
         self.rates = Rates(self.now, lambda: self.profile)

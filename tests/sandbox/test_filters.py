@@ -2,6 +2,7 @@
 
 import pytest
 
+from okta_mcp.sandbox.errors import OktaError
 from okta_mcp.sandbox.filters import (
     APPS_FILTER,
     GROUPS_FILTER,
@@ -10,7 +11,6 @@ from okta_mcp.sandbox.filters import (
     USERS_FILTER,
     USERS_SEARCH,
     ZONES_FILTER,
-    FilterError,
     Grammar,
     parse,
 )
@@ -55,13 +55,13 @@ ROW = {
     ],
 )
 def test_an_expression_is_refused(grammar: Grammar, expression: str, code: str) -> None:
-    with pytest.raises(FilterError) as refusal:
+    with pytest.raises(OktaError) as refusal:
         parse(expression, grammar)
     assert refusal.value.code == code
 
 
 def test_an_unknown_operator_is_named_with_its_position() -> None:
-    with pytest.raises(FilterError) as refusal:
+    with pytest.raises(OktaError) as refusal:
         parse('profile.division eqq "x"', USERS_SEARCH)
     assert refusal.value.summary == (
         "Unrecognized attribute operator 'eqq' at position 17. Expected: eq,co,sw,pr,gt,ge,lt,le"

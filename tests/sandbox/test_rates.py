@@ -2,7 +2,7 @@
 
 import pytest
 
-from okta_mcp.sandbox.rates import Rates, bucket_of, too_many_at_once
+from okta_mcp.sandbox.rates import Rates, bucket_of
 
 
 class Clock:
@@ -55,8 +55,3 @@ def test_the_longest_pattern_counts(path: str, bucket: str, limit: int) -> None:
 def test_off_counts_nothing() -> None:
     rates = Rates(Clock(), lambda: "off")
     assert {rates.spend("t", "/api/v1/logs").remaining for _ in range(50)} == {9999}
-
-
-def test_too_many_in_flight_says_zero_of_zero() -> None:
-    headers = too_many_at_once(1000.5).headers()
-    assert (headers["X-Rate-Limit-Limit"], headers["X-Rate-Limit-Remaining"]) == ("0", "0")

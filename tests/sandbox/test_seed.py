@@ -82,10 +82,10 @@ def test_an_imported_group_only_shares_the_name_of_a_role_group(
     named = [
         group["type"]
         for group in organisation.groups.values()
-        if group["profile"]["name"] == ROLE_GROUPS["super_admin"]
+        if group["profile"]["name"] == ROLE_GROUPS["super-admin"]
     ]
     assert sorted(named) == ["APP_GROUP", "OKTA_GROUP"]
-    assert organisation.group_named(ROLE_GROUPS["super_admin"])["type"] == "OKTA_GROUP"
+    assert organisation.group_named(ROLE_GROUPS["super-admin"])["type"] == "OKTA_GROUP"
 
 
 def test_one_person_is_in_more_than_a_hundred_groups(organisation: Organisation) -> None:
@@ -102,7 +102,7 @@ def test_factors_are_spread_and_two_administrators_have_none(organisation: Organ
     assert sum(not found for found in kinds.values()) == 16
     admins = [key for key in active if not kinds[key] and organisation.role_of(key)]
     roles = Counter(organisation.role_of(key) for key in admins)
-    assert (roles["super_admin"], roles["security_admin"]) == (1, 1)
+    assert (roles["super-admin"], roles["security-admin"]) == (1, 1)
 
 
 def test_names_of_many_scripts_and_one_hostile_profile_are_there(
@@ -127,7 +127,7 @@ def test_moving_a_person_between_groups_changes_the_role() -> None:
     organisation = seeded(NOW)
     hana = organisation.user("hana.help")["id"]
     organisation.add_member(organisation.group_named("sso-super-admins")["id"], hana)
-    assert organisation.role_of(hana) == "super_admin"
+    assert organisation.role_of(hana) == "super-admin"
     organisation.remove_member(organisation.group_named("sso-super-admins")["id"], hana)
     assert organisation.role_of(hana) == "viewer"
 
