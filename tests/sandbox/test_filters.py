@@ -64,7 +64,8 @@ def test_an_unknown_operator_is_named_with_its_position() -> None:
     with pytest.raises(OktaError) as refusal:
         parse('profile.division eqq "x"', USERS_SEARCH)
     assert refusal.value.summary == (
-        "Unrecognized attribute operator 'eqq' at position 17. Expected: eq,co,sw,pr,gt,ge,lt,le"
+        "Invalid filter 'profile.division eqq \"x\"': Unrecognized attribute operator 'eqq' at"
+        " position 17. Expected: eq,co,sw,pr,gt,ge,lt,le"
     )
 
 

@@ -235,6 +235,15 @@ async def test_an_app_leads_to_its_policy_and_its_rules(http) -> None:
     assert (await http.get(f"groups/{group}")).json()["profile"]["name"] == "sso-super-admins"
 
 
+async def test_the_groups_of_an_application_come_in_pages(http) -> None:
+    path = f"apps/{identifier('0oa', 'Learning')}/groups"
+    first = await http.get(path)
+    assert len(first.json()) == 20
+    rows = await walk(http, path)
+    assert len(rows) == len({row["id"] for row in rows}) == 23
+    assert [row["priority"] for row in rows] == list(range(23))
+
+
 async def test_an_embedded_group_and_its_count_come_on_request(http) -> None:
     (first, *_) = (await http.get(f"apps/{OKTA_MCP_APP}/groups?expand=group")).json()
     assert first["_embedded"]["group"]["profile"]["name"] == "sso-super-admins"

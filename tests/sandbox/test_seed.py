@@ -6,6 +6,7 @@ import pytest
 
 from okta_mcp.sandbox.directory import ROLE_GROUPS, Organisation
 from okta_mcp.sandbox.seed import seeded
+from okta_mcp.sandbox.state import SIGN_IN_REFUSALS
 from tests.sandbox.organisation import NOW
 
 
@@ -66,7 +67,14 @@ def test_every_persona_is_a_person_with_the_role_it_promises(organisation: Organ
     for persona in organisation.personas:
         user = organisation.user(persona.login)
         assert user["profile"]["displayName"] == persona.name
-        assert organisation.role_of(user["id"]) == persona.role
+        can_sign_in = user["status"] not in SIGN_IN_REFUSALS
+        assert persona.role == (organisation.role_of(user["id"]) if can_sign_in else None)
+
+
+def test_a_suspended_persona_is_still_in_its_role_group(organisation: Organisation) -> None:
+    (lena,) = [persona for persona in organisation.personas if persona.name == "Lena Ortiz"]
+    assert (lena.role, lena.note) == (None, "suspended: cannot sign in")
+    assert organisation.role_of(organisation.user(lena.login)["id"]) == "viewer"
 
 
 @pytest.mark.parametrize(
