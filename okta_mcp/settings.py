@@ -78,8 +78,8 @@ def _absolute_url(value: Any) -> Any:
         not port_is_valid
         or parts.scheme not in ("http", "https")
         or not parts.hostname
-        or parts.query
-        or parts.fragment
+        or "?" in value
+        or "#" in value
         or "@" in parts.netloc
         or any(character.isspace() for character in value)
     ):

@@ -19,6 +19,8 @@ from okta_mcp.audit.catalogue import EVENTS, SCHEMA_VERSION
 
 _FIRST_LINK = "0" * 64
 _LONGEST_VALUE = 512
+# More than the longest line can have.
+_TAIL_BYTES = 256 * 1024
 
 
 class BrokenChainError(Exception):
@@ -88,16 +90,25 @@ class Audit:
 def verified_lines(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
     """The events of a trail, in order; raises `BrokenChainError` at the first wrong line.
 
-    The trail may begin anywhere: the link before its first line is taken as given.
+    The trail may begin anywhere: the link before its first line is taken as given. A line that
+    was cut off, because the process was killed while it wrote, is passed over where the next one
+    is a start of the server.
     """
     before: dict[str, Any] | None = None
+    cut_off: int | None = None
     for number, raw in enumerate(lines, start=1):
         line = raw.rstrip("\n")
         try:
             event = json.loads(line)
             chain, seq = str(event["chain"]), int(event["seq"])
         except (ValueError, TypeError, KeyError):
-            raise BrokenChainError(number, "not a line of an audit trail") from None
+            if cut_off is not None:
+                raise BrokenChainError(cut_off, "not a line of an audit trail") from None
+            cut_off = number
+            continue
+        if cut_off is not None and event["event"] != "server.started":
+            raise BrokenChainError(cut_off, "not a line of an audit trail")
+        cut_off = None
         body = line.removesuffix(f',"chain":"{chain}"}}') + "}"
         if before is not None:
             if seq != before["seq"] + 1:
@@ -108,18 +119,27 @@ def verified_lines(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
             raise BrokenChainError(number, "changed after it was written")
         before = event
         yield event
+    if cut_off is not None:
+        raise BrokenChainError(cut_off, "not a line of an audit trail")
 
 
 def _last_link(path: Path) -> tuple[int, str]:
-    """Where an existing file stopped, so that the chain goes on over a restart."""
-    last = ""
-    with path.open(encoding="utf-8") as stream:
-        for line in stream:
-            last = line if line.strip() else last
-    if not last:
+    """Where an existing file stopped, so that the chain goes on over a restart.
+
+    A last line without its end was cut off when the process was killed: it stays, on a line of its
+    own, and the chain goes on from the line before.
+    """
+    with path.open("rb+") as stream:
+        size = stream.seek(0, 2)
+        stream.seek(max(0, size - _TAIL_BYTES))
+        tail = stream.read()
+        if tail and not tail.endswith(b"\n"):
+            stream.write(b"\n")
+    complete = tail[: tail.rfind(b"\n") + 1].splitlines()
+    if not complete:
         return 0, _FIRST_LINK
     try:
-        event = json.loads(last)
+        event = json.loads(complete[-1])
         return int(event["seq"]), str(event["chain"])
     except (ValueError, TypeError, KeyError):
         raise BrokenChainError(0, f"{path} does not end with a line of an audit trail") from None

@@ -51,6 +51,9 @@ def parsed(body: bytes) -> Message:
     """The message of a body; raises `MessageError`."""
     try:
         raw = json.loads(body, parse_constant=_no_constant)
+        if b"\\u" in body:
+            # Half a surrogate pair is legal JSON and no text: no answer could repeat it.
+            json.dumps(raw, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise MessageError(PARSE_ERROR, "the body is not JSON") from None
     if isinstance(raw, list):

@@ -318,7 +318,7 @@ def build_app(
         audit.write("server.stopped")
         audit.close()
 
-    return Starlette(
+    app = Starlette(
         routes=routes,
         lifespan=lifespan,
         middleware=[
@@ -329,6 +329,9 @@ def build_app(
         ],
         exception_handlers=_error_handlers(responses),
     )
+    # Starlette would answer a slash too many by a 307 to whatever host and scheme the request said.
+    app.router.redirect_slashes = False
+    return app
 
 
 class OktaWatch:

@@ -74,9 +74,9 @@ class AuthorizeEndpoint:
     async def _checked(self, request: Request) -> tuple[CheckedRequest, Client]:
         try:
             parameters = (
-                query_parameters(request)
-                if request.method == "GET"
-                else await form_parameters(request)
+                await form_parameters(request)
+                if request.method == "POST"
+                else query_parameters(request)
             )
         except ParametersError as error:
             raise PageError("invalid_request", status=error.status) from None

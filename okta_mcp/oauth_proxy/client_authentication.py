@@ -5,7 +5,6 @@ unknown client get the same answer, and clients of the field register again when
 """
 
 import base64
-import binascii
 import hmac
 from urllib.parse import unquote_plus
 
@@ -50,7 +49,7 @@ def _basic_credentials(headers: list[str]) -> tuple[str, str] | None:
         raise _unknown_client(headers)
     try:
         decoded = base64.b64decode(value.strip(), validate=True).decode("utf-8")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         raise _unknown_client(headers) from None
     client_id, colon, secret = decoded.partition(":")
     if not colon:

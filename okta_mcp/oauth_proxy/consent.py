@@ -6,6 +6,7 @@ still holds, else the page. Only a press on `Allow` makes a code; whatever else 
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -160,7 +161,9 @@ class ConsentStep:
         event: str,
     ) -> Response:
         try:
-            await self._records.clients.put(client.client_id, client, USED_CLIENT_SECONDS)
+            await self._records.clients.put(
+                client.client_id, replace(client, authorized=True), USED_CLIENT_SECONDS
+            )
             code = await self._grants.open(session, client, checked, scopes, role)
         except StoreFullError:
             raise PageError(
@@ -303,6 +306,7 @@ class ConsentEndpoint:
         session = await self._sessions.of(request)
         self._audit.write(
             "consent.denied",
+            "refused",
             reason=form.error,
             user_id=session.user_id if session else None,
             login=session.login if session else None,

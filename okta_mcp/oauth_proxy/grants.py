@@ -32,7 +32,7 @@ from okta_mcp.stores.records import (
     Session,
     digest,
 )
-from okta_mcp.stores.sealing import Sealer
+from okta_mcp.stores.sealing import NotSealedHereError, Sealer
 
 # A refresh answer is repeated for this long in any case (parallel requests), and for the longer
 # time while nothing of it has been used (an answer that never arrived).
@@ -311,7 +311,10 @@ class Grants:
         in_time = age <= _REPEAT_SECONDS or (age <= _REPEAT_UNUSED_SECONDS and not grant.pair_used)
         if token.generation != grant.generation - 1 or not in_time or not grant.answer_sealed:
             return None
-        kept = json.loads(self._sealer.open(grant.answer_sealed, _answer_of(refresh_token)))
+        try:
+            kept = json.loads(self._sealer.open(grant.answer_sealed, _answer_of(refresh_token)))
+        except NotSealedHereError:
+            return None
         answer: dict[str, Any] = kept["answer"]
         return answer if tuple(kept["scopes"]) == scopes else None
 

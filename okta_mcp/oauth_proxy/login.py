@@ -165,6 +165,7 @@ class LoginEndpoint:
         else:
             self._audit.write(
                 "consent.denied",
+                "refused",
                 reason="cancelled before sign-in",
                 client_id=checked.client_id,
                 **trace(request),

@@ -8,6 +8,12 @@ LARGEST_QUERY = 16 * 1024
 LARGEST_FORM = 16 * 1024
 MOST_PARAMETERS = 100
 
+_KNOWN = frozenset(
+    "client_id client_secret code code_challenge code_challenge_method code_verifier decision form"
+    " grant_type prompt redirect_uri refresh_token request request_uri response_mode response_type"
+    " scope state token token_type_hint".split()
+)
+
 
 class ParametersError(Exception):
     """The parameters cannot be read; `status` is the HTTP status that says so."""
@@ -19,11 +25,13 @@ class ParametersError(Exception):
 
 
 class RepeatedParameterError(ParametersError):
-    """A parameter stands there more than once; which one is meant must not be guessed."""
+    """A parameter stands there more than once; which one is meant must not be guessed.
+
+    The text names it only if we know it: what a caller wrote is not sent back.
+    """
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"{name} is repeated")
-        self.name = name
+        super().__init__(f"{name if name in _KNOWN else 'a parameter'} is repeated")
 
 
 class Parameters:
@@ -53,7 +61,7 @@ class Parameters:
         seen: set[str] = set()
         for name, _ in self._pairs:
             if name in seen and name not in besides:
-                raise RepeatedParameterError(name[:64])
+                raise RepeatedParameterError(name)
             seen.add(name)
 
 

@@ -32,6 +32,7 @@ _DANGEROUS_SCHEMES = frozenset(
     "javascript data vbscript file about blob view-source ws wss ftp ftps mailto tel sms intent"
     " chrome chrome-extension resource jar shell http".split()
 )
+_SYSTEM_SCHEMES = ("ms-", "x-apple")
 # RFC 6749 section 3.1: a response parameter must not stand there twice.
 _RESPONSE_PARAMETERS = frozenset("code state iss error error_description access_token".split())
 
@@ -148,7 +149,7 @@ def _check_loopback(uri: str) -> None:
 
 def _check_private_scheme(uri: str, scheme: str, private_schemes: tuple[str, ...]) -> None:
     admitted = "." in scheme.strip(".") or scheme in private_schemes
-    if scheme in _DANGEROUS_SCHEMES or scheme.startswith("ms-") or not admitted:
+    if scheme in _DANGEROUS_SCHEMES or scheme.startswith(_SYSTEM_SCHEMES) or not admitted:
         listed = ", ".join(private_schemes) or "none"
         raise RedirectUriError(
             f"the scheme {scheme} is not admitted; use https, loopback http, a reverse domain"

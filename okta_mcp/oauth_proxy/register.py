@@ -36,6 +36,9 @@ GRANT_TYPES = ("authorization_code", "refresh_token")
 UNUSED_CLIENT_SECONDS = 24 * 3600
 USED_CLIENT_SECONDS = 90 * 24 * 3600
 
+_EVICTABLE_SECONDS = 3600
+_EVICTION_INTERVAL_SECONDS = 10
+
 _WEB_URIS = ("logo_uri", "client_uri", "tos_uri", "policy_uri", "jwks_uri")
 _MOST_CONTACTS = 10
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
@@ -62,6 +65,7 @@ class RegistrationEndpoint:
         self._redirect_schemes = redirect_schemes
         self._redirect_hosts = redirect_hosts
         self._now = now
+        self._next_eviction_at = 0.0
 
     async def post(self, request: Request) -> Response:
         """201 with the stored metadata; 400, 413, 415, 429 or 503 in RFC 7591's form."""
@@ -70,7 +74,7 @@ class RegistrationEndpoint:
             await self._rate.hit(request)
             metadata = await _metadata(request)
             client, secret = self._checked(metadata)
-            await self._records.clients.put(client.client_id, client, UNUSED_CLIENT_SECONDS)
+            await self._stored(client)
         except StoreFullError:
             error = TokenError(
                 "temporarily_unavailable",
@@ -96,6 +100,34 @@ class RegistrationEndpoint:
             **trace(request),
         )
         return JSONResponse(_answer(client, secret), status_code=201, headers=_NO_STORE)
+
+    async def _stored(self, client: Client) -> None:
+        """Store it; when the store is full, registrations that nobody used make room."""
+        try:
+            await self._records.clients.put(client.client_id, client, UNUSED_CLIENT_SECONDS)
+        except StoreFullError:
+            if not await self._evicted():
+                raise
+            await self._records.clients.put(client.client_id, client, UNUSED_CLIENT_SECONDS)
+
+    async def _evicted(self) -> int:
+        """Forget clients that no person authorised within an hour; how many.
+
+        A client that somebody authorised is never evicted. Looking through all of them costs, so
+        it happens at most every ten seconds.
+        """
+        now = self._now()
+        if now < self._next_eviction_at:
+            return 0
+        self._next_eviction_at = now + _EVICTION_INTERVAL_SECONDS
+        unused = [
+            key
+            async for key, client in self._records.clients.scan()
+            if not client.authorized and client.created_at < now - _EVICTABLE_SECONDS
+        ]
+        for key in unused:
+            await self._records.clients.delete(key)
+        return len(unused)
 
     async def _flag(self, request: Request, client: Client) -> None:
         reasons = await self._suspicion.reasons(request, client.name, client.redirect_uris)
@@ -159,6 +191,8 @@ async def _metadata(request: Request) -> dict[str, Any]:
         raise TokenError("invalid_client_metadata", "the body must be application/json", status=415)
     try:
         metadata = json.loads(await bounded_body(request, LARGEST_REGISTRATION))
+        # Half a surrogate pair passes as JSON, but can be neither stored nor answered.
+        json.dumps(metadata, ensure_ascii=False).encode()
     except ParametersError as error:
         raise TokenError("invalid_client_metadata", error.reason, status=error.status) from None
     except (ValueError, RecursionError):

@@ -26,7 +26,7 @@ def requested_scopes(scope: str | None, client: Client) -> tuple[str, ...]:
         wanted = supported(scope)
     if client.scope is not None:
         wanted = tuple(name for name in wanted if name in client.scope.split())
-    if not wanted:
+    if not any(name in FAMILY_SCOPES for name in wanted):
         raise NoScopeLeftError
     return wanted
 

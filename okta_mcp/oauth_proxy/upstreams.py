@@ -8,7 +8,7 @@ import secrets
 
 from okta_mcp.okta.oidc import OktaLogin, OktaLoginError
 from okta_mcp.stores.records import Records, Upstream
-from okta_mcp.stores.sealing import Sealer
+from okta_mcp.stores.sealing import NotSealedHereError, Sealer
 
 _PURPOSE = "okta refresh token"
 
@@ -33,7 +33,11 @@ class Upstreams:
     async def read(self, upstream_id: str) -> str | None:
         """Okta's refresh token, or None when it is gone."""
         upstream = await self._records.upstreams.get(upstream_id)
-        return self._sealer.open(upstream.refresh_token_sealed, _PURPOSE) if upstream else None
+        try:
+            return self._sealer.open(upstream.refresh_token_sealed, _PURPOSE) if upstream else None
+        except NotSealedHereError:
+            # The key is another one now: the person signs in again.
+            return None
 
     async def write(self, upstream_id: str, refresh_token: str) -> None:
         """Replace it by the one that Okta gave in exchange."""
@@ -54,6 +58,6 @@ class Upstreams:
         if upstream is not None:
             try:
                 await self._login.revoke(self._sealer.open(upstream.refresh_token_sealed, _PURPOSE))
-            except OktaLoginError:
+            except (OktaLoginError, NotSealedHereError):
                 # Ours is gone, nothing here can use it any more; Okta's ends when it expires.
                 return

@@ -11,10 +11,14 @@ from typing import Any, Protocol
 
 from okta_mcp.okta.api import OktaApi
 from okta_mcp.okta.errors import OktaError
+from okta_mcp.okta.ids import is_okta_id
 from okta_mcp.okta.oidc import OktaLogin, OktaLoginError, OktaRefusedError, UpstreamTokens
 
-# okta-facts 1.7: these accounts may not act at all; the others only cannot sign in anew.
+# okta-facts 1.7: these accounts may not act at all ...
 _INACTIVE_STATUSES = frozenset({"SUSPENDED", "DEPROVISIONED", "STAGED", "PROVISIONED"})
+# ... and these may go on with what runs, even where they cannot sign in anew: an outsider can lock
+# an account by guessing passwords. A status that is in neither list is refused, and ends nothing.
+_ACTING_STATUSES = frozenset({"ACTIVE", "LOCKED_OUT", "PASSWORD_EXPIRED", "RECOVERY"})
 _MOST_GROUP_PAGES = 50
 
 
@@ -67,20 +71,30 @@ class ManagementDirectory:
         return await self.now(user_id, None)
 
     async def now(self, user_id: str, upstream_id: str | None) -> Membership:  # noqa: ARG002
+        if not is_okta_id(user_id):
+            raise DirectoryUnavailableError("a subject that is not an Okta id")
         try:
-            user = (await self._api.get(f"/api/v1/users/{user_id}")).body
-            if not isinstance(user, dict) or user.get("status") in _INACTIVE_STATUSES:
-                raise PersonInactiveError(user_id)
-            groups: list[Group] = []
-            async for page in self._api.pages(
-                f"/api/v1/users/{user_id}/groups", at_most_pages=_MOST_GROUP_PAGES
-            ):
-                groups += [_group(entry) for entry in page.body]
+            _check_status((await self._api.get(f"/api/v1/users/{user_id}")).body, user_id)
+            groups = await self._groups(user_id)
         except OktaError as error:
             if error.code == "not_found":
                 raise PersonInactiveError(user_id) from error
             raise DirectoryUnavailableError(error.code) from error
-        return Membership(tuple(groups), "management_api")
+        return Membership(groups, "management_api")
+
+    async def _groups(self, user_id: str) -> tuple[Group, ...]:
+        groups: list[Group] = []
+        next_path: str | None = None
+        async for page in self._api.pages(
+            f"/api/v1/users/{user_id}/groups", at_most_pages=_MOST_GROUP_PAGES
+        ):
+            if not isinstance(page.body, list):
+                raise DirectoryUnavailableError("groups in a form that is not Okta's")
+            groups += [_group(entry) for entry in page.body]
+            next_path = page.next_path
+        if next_path is not None:
+            raise DirectoryUnavailableError("more groups than this server reads")
+        return tuple(groups)
 
 
 class ClaimsDirectory:
@@ -129,7 +143,19 @@ class ClaimsDirectory:
             raise SignInAgainError(user_id)
         if tokens.refresh_token is not None:
             await self._write(upstream_id, tokens.refresh_token)
-        return await self.at_sign_in(user_id, tokens)
+        try:
+            return await self.at_sign_in(user_id, tokens)
+        except OktaRefusedError as error:
+            raise SignInAgainError(user_id) from error
+
+
+def _check_status(user: Any, user_id: str) -> None:
+    """Whether the account may act; raises what `Directory` raises."""
+    status = user.get("status") if isinstance(user, dict) else None
+    if status in _INACTIVE_STATUSES:
+        raise PersonInactiveError(user_id)
+    if status not in _ACTING_STATUSES:
+        raise DirectoryUnavailableError("a user in a form that is not Okta's")
 
 
 def _group(entry: Any) -> Group:

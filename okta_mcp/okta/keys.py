@@ -58,7 +58,13 @@ class SigningKeys:
     async def _refresh(self) -> None:
         # Also a failed fetch counts, so that an issuer in trouble is not asked by every login.
         self._next_fetch_at = self._now() + _RETRY_SECONDS
-        document = await self._fetch()
+        try:
+            document = await self._fetch()
+        except Exception:
+            if not self._keys:
+                raise
+            # What is known still verifies; the next login after the pause asks again.
+            return
         self._keys = _usable_keys(document)
         self._next_fetch_at = self._now() + _COOL_DOWN_SECONDS
         self._stale_at = self._now() + _KEYS_LIVE_SECONDS

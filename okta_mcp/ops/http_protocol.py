@@ -62,6 +62,8 @@ class _Bounds(asyncio.Protocol):
     transport: asyncio.Transport
     flow: FlowControl
     server_state: ServerState
+    timeout_keep_alive: float
+    timeout_keep_alive_task: asyncio.TimerHandle | None
     # A RequestResponseCycle, of which each implementation has its own; None before the first.
     cycle: Any
 
@@ -100,9 +102,10 @@ class _Bounds(asyncio.Protocol):
                 if not self.cycle.response_complete:
                     # Nobody sends that much ahead of an answer; it would lie in memory.
                     if len(self._held) > LARGEST_HEAD:
-                        self.transport.close()
+                        self.transport.abort()
                     return
                 self._request = RequestFraming()
+                self._start_idle_timer()
             if not self._held:
                 return
             if self._timer is None:
@@ -123,6 +126,15 @@ class _Bounds(asyncio.Protocol):
                 super().data_received(passed)
             if not self._request.is_complete:
                 return
+
+    def _start_idle_timer(self) -> None:
+        # uvicorn starts it after the answer and stops it at the next byte, also when that is of
+        # the same request's body: without this the connection then stays for ever.
+        if self.timeout_keep_alive_task is None:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive,
+                self.timeout_keep_alive_handler,  # type: ignore[attr-defined]
+            )
 
     def _start_timer(self, seconds: float) -> None:
         self._stop_timer()
@@ -158,7 +170,7 @@ class _Bounds(asyncio.Protocol):
             cycle.message_event.set()
         if cycle is not None and cycle.response_started:
             # A second answer inside the first is what a smuggler hopes for.
-            self.transport.close()
+            self.transport.abort()
             return
         self._answer(status, reason)
         # A close with bytes unread resets the connection, and the answer is lost with it (RFC
@@ -166,7 +178,8 @@ class _Bounds(asyncio.Protocol):
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self._stop_timer()
-        self._timer = self.loop.call_later(_LINGER_SECONDS, self.transport.close)
+        # Not close(), which waits for a peer that never reads.
+        self._timer = self.loop.call_later(_LINGER_SECONDS, self.transport.abort)
 
     def _answer(self, status: int, reason: str) -> None:
         headers = [

@@ -61,7 +61,7 @@ class KnownHosts:
         self._app = app
         self._public_url = public_url
         self._is_local = is_loopback(urlsplit(public_url).hostname or "")
-        self._known = {urlsplit(public_url).netloc, *allowed_hosts}
+        self._known = {host.lower() for host in (urlsplit(public_url).netloc, *allowed_hosts)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in _FOR_ANYBODY:

@@ -19,7 +19,7 @@ _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 # and one parser drops it (and a fragment) where the other keeps it.
 _REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") /[!-\"$-~]* HTTP/1\.([01])")
 # No control character, so no bare CR, and no folded line, which would begin with a space.
-_HEADER = re.compile(rb"(" + _TOKEN + rb"):[ \t]*([\t\x20-\x7e\x80-\xff]*?)[ \t]*")
+_HEADER = re.compile(rb"(" + _TOKEN + rb"):([\t\x20-\x7e\x80-\xff]*)")
 _LENGTH = re.compile(rb"[0-9]{1,15}")
 # Without chunk extensions: nobody sends them, and servers disagree on where their line ends.
 _CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,8}")
@@ -42,6 +42,7 @@ class RequestFraming:
         self.is_complete = False
         self._lines: list[bytes] = []
         self._head_size = 0
+        self._is_http_1_0 = False
         self._headers: dict[bytes, list[bytes]] = {}
         # Bytes of the body that may pass before the next decision.
         self._due = 0
@@ -49,9 +50,13 @@ class RequestFraming:
         self._chunk_is_open = False
         self._chunk_is_last = False
 
+    @property
+    def has_begun(self) -> bool:
+        return self._head_size > 0
+
     def take(self, held: bytearray) -> bytes:
         """Move from `held` what a parser may have now: the head as a whole, then the body as it
-        comes; what follows the request stays.
+        comes; what follows the request stays in `held`.
 
         Raises RefusedRequestError.
         """
@@ -105,14 +110,16 @@ class RequestFraming:
         else:
             if (parts := _HEADER.fullmatch(line)) is None:
                 _refuse("a header is malformed")
-            name = parts[1].lower()
-            self._headers.setdefault(name, []).append(parts[2])
+            name, value = parts[1].lower(), parts[2].strip(b" \t")
+            self._headers.setdefault(name, []).append(value)
             if sum(map(len, self._headers.values())) > MOST_HEADERS:
                 _refuse(f"more than {MOST_HEADERS} headers", 431)
             if name == b"upgrade":
                 # Not offered, and RFC 9110 section 7.8 lets a server ignore it. The parsers must
                 # not see it: one drops the body after it, and Java's client sends `h2c` always.
                 return
+            # Written anew: one parser keeps a tab at the end of a value.
+            line = parts[1] + b": " + value
         self._lines.append(line)
 
     def _end_head(self) -> None:

@@ -16,7 +16,8 @@ _EXECUTABLE_SCHEMES = frozenset({"javascript", "data", "vbscript", "blob", "file
 class ClientView:
     """The client that asks. `name` is its own claim; `redirect_host` is where the answer goes.
 
-    `kind` says what the redirect URI is; `is_known_host` that the administrator listed the host.
+    `kind` says what the redirect URI is; `is_known_host` that the administrator listed the host;
+    `document_host` is the host whose document describes the client, empty for one that registered.
     """
 
     name: str
@@ -25,6 +26,7 @@ class ClientView:
     redirect_host: str
     kind: Literal["loopback", "private-scheme", "web"]
     is_known_host: bool = False
+    document_host: str = ""
 
 
 @dataclass(frozen=True, slots=True)

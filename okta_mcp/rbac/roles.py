@@ -139,7 +139,11 @@ class LiveRoles:
         self, key: tuple[str, str | None], membership: Membership, asked_at: float
     ) -> RoleDecision:
         decision, before = self._mapping.decided(membership), self._known.get(key)
+        until = asked_at + self._ttl_seconds
+        if before is not None and before.until > until:
+            # A question that was put later has been answered first: this answer is the older one.
+            return before.decision
         if before is not None and before.decision.role != decision.role:
             self._on_change(key[0], before.decision, decision)
-        self._known[key] = _Known(decision, asked_at + self._ttl_seconds)
+        self._known[key] = _Known(decision, until)
         return decision

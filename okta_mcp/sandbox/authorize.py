@@ -60,7 +60,7 @@ def authorize_routes(state: SandboxState) -> list[Route]:
     """As Okta's organisation authorization server has them."""
     pages = _BrowserPages(state)
     return [
-        Route("/oauth2/v1/authorize", pages.authorize, methods=["GET", "POST"]),
+        Route("/oauth2/v1/authorize", pages.authorize, methods=["GET"]),
         Route("/signin", pages.sign_in_page, methods=["GET"]),
         Route("/signin", pages.sign_in, methods=["POST"]),
         Route("/oauth2/v1/logout", pages.logout, methods=["GET"]),
@@ -78,8 +78,6 @@ class _BrowserPages:
 
     async def authorize(self, request: Request) -> Response:
         parameters = dict(request.query_params)
-        if request.method == "POST":
-            parameters = {name: str(value) for name, value in (await request.form()).items()}
         if parameters.get("client_id") != self._state.registration.client_id:
             return self._bad_request("Invalid value for 'client_id' parameter.")
         if not self._may_redirect(parameters):

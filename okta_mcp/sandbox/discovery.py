@@ -39,7 +39,4 @@ def discovery_routes(state: SandboxState) -> list[Route]:
         published = [key.public_jwk() for key in state.keys]
         return JSONResponse({"keys": published}, headers={"Cache-Control": "max-age=3600"})
 
-    return [
-        Route("/.well-known/openid-configuration", metadata),
-        Route("/oauth2/v1/keys", keys),
-    ]
+    return [Route("/.well-known/openid-configuration", metadata), Route("/oauth2/v1/keys", keys)]

@@ -115,7 +115,7 @@ class _Parser:
         if compared.quoted or word not in self._grammar.operators:
             raise _UnreadableError(
                 f"Unrecognized attribute operator '{compared.text}' at position"
-                f" {compared.position}. Expected: {','.join(self._grammar.operators)}",
+                f" {compared.position}. Expected: {','.join(self._grammar.operators)}"
             )
         if name == "published" and not self._grammar.allowed(name):
             raise _UnreadableError("'published' is not a filter attribute")

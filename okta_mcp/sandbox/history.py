@@ -58,13 +58,9 @@ def log_event(
     address, city, country, number_as, organisation = _PLACES[place]
     login = user["profile"]["login"]
     name = f"{event_type}/{login}/{number}"
-    location = {
-        "city": city,
-        "state": None,
-        "country": country,
-        "postalCode": None,
-        "geolocation": None,
-    }
+    nowhere = {"state": None, "postalCode": None, "geolocation": None}
+    location = {"city": city, "country": country, **nowhere}
+    session = identifier("102", f"{login}/{int(at) // _DAY}")
     return {
         "uuid": _uuid(name),
         "published": timestamp(at),
@@ -103,8 +99,8 @@ def log_event(
         },
         "authenticationContext": {
             "authenticationStep": 0,
-            "externalSessionId": identifier("102", f"{login}/{int(at) // _DAY}"),
-            "rootSessionId": identifier("102", f"{login}/{int(at) // _DAY}"),
+            "externalSessionId": session,
+            "rootSessionId": session,
         },
         "securityContext": {
             "asNumber": number_as,

@@ -5,6 +5,7 @@ and `listing` makes the pages. It must behave like Okta and never like our clien
 API reference of each endpoint.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from starlette.requests import Request
@@ -68,30 +69,23 @@ class _Management:
         return self._context.organisation
 
     def users(self, request: Request) -> Response:
-        query = request.query_params
-        limit = limit_of(request, 200, 200)
         rows = list(self._org.users.values())
-        if "search" in query:
-            rows = self._searched(rows, query["search"], filters.USERS_SEARCH)
-            rows = _sorted(rows, query.get("sortBy"), query.get("sortOrder"))
-        elif "filter" in query:
-            rows = self._searched(rows, query["filter"], filters.USERS_FILTER)
-        else:
+        if not {"search", "filter"} & request.query_params.keys():
             rows = [row for row in rows if row["status"] != "DEPROVISIONED"]
-        if "q" in query and not {"search", "filter"} & query.keys():
-            names = ("firstName", "lastName", "email")
-            rows = [row for row in rows if _begins(row["profile"], names, query["q"])]
-            limit = limit_of(request, 10, 200)
-            return self._listing.listed(request, [self._user(row, request) for row in rows[:limit]])
-        return self._listing.paged(request, rows, limit, lambda row: self._user(row, request))
+        grammars = (filters.USERS_SEARCH, filters.USERS_FILTER)
+        names = ("firstName", "lastName", "email")
+        return self._queried(
+            request, rows, grammars, names, (10, 200, 200), lambda row: self._user(row, request)
+        )
 
     def user(self, request: Request) -> Response:
-        return JSONResponse(self._user(self._found_user(request), request, single=True))
+        return JSONResponse(self._user(self._found_user(request), request))
 
     def user_groups(self, request: Request) -> Response:
         user = self._found_user(request)
-        rows = [self._group(row, request) for row in self._org.groups_of(user["id"])]
-        return self._listing.listed(request, rows)
+        return self._listing.listed(
+            request, list(map(self._group, self._org.groups_of(user["id"])))
+        )
 
     def app_links(self, request: Request) -> Response:
         user = self._found_user(request)
@@ -128,24 +122,13 @@ class _Management:
         )
 
     def groups(self, request: Request) -> Response:
-        query = request.query_params
         rows = list(self._org.groups.values())
-        if "search" in query:
-            rows = self._searched(rows, query["search"], filters.GROUPS_SEARCH)
-            rows = _sorted(rows, query.get("sortBy"), query.get("sortOrder"))
-        elif "filter" in query:
-            rows = self._searched(rows, query["filter"], filters.GROUPS_FILTER)
-        elif "q" in query:
-            rows = [row for row in rows if _begins(row["profile"], ("name",), query["q"])]
-            limit = limit_of(request, 300, 10_000)
-            return self._listing.listed(
-                request, [self._group(row, request) for row in rows[:limit]]
-            )
-        limit = limit_of(request, 10_000, 10_000)
-        return self._listing.paged(request, rows, limit, lambda row: self._group(row, request))
+        grammars = (filters.GROUPS_SEARCH, filters.GROUPS_FILTER)
+        limits = (300, 10_000, 10_000)
+        return self._queried(request, rows, grammars, ("name",), limits, self._group)
 
     def group(self, request: Request) -> Response:
-        return JSONResponse(self._group(self._found(request, "group"), request))
+        return JSONResponse(self._group(self._found(request, "group")))
 
     def group_users(self, request: Request) -> Response:
         members = self._org.members[self._found(request, "group")["id"]]
@@ -157,7 +140,7 @@ class _Management:
         query = request.query_params
         rows = list(self._org.apps.values())
         if "filter" in query:
-            assigned = [
+            rows = [
                 row
                 | {
                     "user": [{"id": key} for key in self._org.assignments(row["id"])],
@@ -165,16 +148,11 @@ class _Management:
                 }
                 for row in rows
             ]
-            kept = self._searched(assigned, query["filter"], filters.APPS_FILTER)
+            kept = self._searched(rows, query["filter"], filters.APPS_FILTER)
             rows = [self._org.apps[row["id"]] for row in kept]
         if "q" in query:
             rows = [row for row in rows if _begins(row, ("name", "label"), query["q"])]
-        person = query.get("expand", "")
-        if person and (not person.startswith("user/") or "user.id" not in query.get("filter", "")):
-            raise invalid("expand", "user/{id} is allowed with a filter on user.id only")
-        limit = limit_of(request, 20, 200)
-        shown = person.removeprefix("user/")
-        return self._listing.paged(request, rows, limit, lambda row: self._app(row, shown))
+        return self._listing.paged(request, rows, limit_of(request, 20, 200), self._app)
 
     def app(self, request: Request) -> Response:
         return JSONResponse(self._app(self._found(request, "app")))
@@ -201,9 +179,14 @@ class _Management:
         def shown(row: Row) -> Row:
             row = row | self._links(f"apps/{app['id']}/groups/{row['id']}")
             group = self._org.groups[row["id"]]
-            return row | {"_embedded": {"group": self._group(group, request)}} if expand else row
+            return row | {"_embedded": {"group": self._group(group)}} if expand else row
 
-        rows = list(self._org.app_groups[app["id"]].values())
+        q = request.query_params.get("q", "")
+        rows = [
+            row
+            for key, row in self._org.app_groups[app["id"]].items()
+            if _begins(self._org.groups[key]["profile"], ("name",), q)
+        ]
         return self._listing.paged(request, rows, limit_of(request, 20, 200, least=20), shown)
 
     def logs(self, request: Request) -> Response:
@@ -224,15 +207,7 @@ class _Management:
             raise fixed("E0000028", causes=["type"])
         if kind not in _POLICY_TYPES:
             raise invalid("type", "Invalid policy type")
-        status = request.query_params.get("status")
-        q = request.query_params.get("q", "")
-        rows = [
-            row
-            for row in self._org.policies.values()
-            if row["type"] == kind
-            and status in (None, row["status"])
-            and _begins(row, ("name",), q)
-        ]
+        rows = [row for row in self._org.policies.values() if row["type"] == kind]
         return self._listing.paged(request, rows, limit_of(request, 200, 200), self._policy)
 
     def policy(self, request: Request) -> Response:
@@ -281,6 +256,32 @@ class _Management:
             raise not_found(key, name)
         return table[key]
 
+    def _queried(
+        self,
+        request: Request,
+        rows: list[Row],
+        grammars: tuple[filters.Grammar, filters.Grammar],
+        names: tuple[str, ...],
+        limits: tuple[int, int, int],
+        shown: Callable[[Row], Row],
+    ) -> Response:
+        """By `search`, `filter` or `q`, the first that is given; `q` finds by prefix, never pages.
+
+        `limits` are the default with `q`, the default without, and the most.
+        """
+        query, (few, usual, most) = request.query_params, limits
+        limit = limit_of(request, usual, most)
+        if "search" in query:
+            rows = self._searched(rows, query["search"], grammars[0])
+            rows = _sorted(rows, query.get("sortBy"), query.get("sortOrder"))
+        elif "filter" in query:
+            rows = self._searched(rows, query["filter"], grammars[1])
+        elif "q" in query:
+            rows = [row for row in rows if _begins(row["profile"], names, query["q"])]
+            rows = rows[: limit_of(request, few, most)]
+            return self._listing.listed(request, [shown(row) for row in rows])
+        return self._listing.paged(request, rows, limit, shown)
+
     def _searched(self, rows: list[Row], expression: str, grammar: filters.Grammar) -> list[Row]:
         test = filters.parse(expression, grammar)
         return [row for row in rows if test(row)]
@@ -290,38 +291,28 @@ class _Management:
         named = {"self": path, **others}
         return {"_links": {name: {"href": base + target} for name, target in named.items()}}
 
-    def _user(self, row: Row, request: Request, *, single: bool = False) -> Row:
-        key = row["id"]
-        shown = row | self._links(f"users/{key}")
+    def _user(self, row: Row, request: Request) -> Row:
+        shown = row | self._links(f"users/{row['id']}")
         options = request.headers.get("content-type", "")
         if "omitCredentials" in options.replace("omitCredentialsLinks", ""):
             del shown["credentials"]
-        if single and "omitCredentialsLinks" not in options:
-            reset = f"users/{key}/lifecycle/reset_password"
-            shown |= self._links(f"users/{key}", resetPassword=reset)
         return shown
 
-    def _group(self, row: Row, request: Request) -> Row:
+    def _group(self, row: Row) -> Row:
         path = f"groups/{row['id']}"
-        shown = row | self._links(path, users=f"{path}/users", apps=f"{path}/apps")
-        if request.query_params.get("expand") == "stats":
-            stats = {"usersCount": len(self._org.members[row["id"]])}
-            shown["_embedded"] = {"stats": stats}
-        return shown
+        return row | self._links(path, users=f"{path}/users", apps=f"{path}/apps")
 
-    def _app(self, row: Row, user_id: str = "") -> Row:
+    def _app(self, row: Row) -> Row:
         path = f"apps/{row['id']}"
         policy = f"policies/{row['accessPolicy']}"
         links = self._links(
             path, users=f"{path}/users", groups=f"{path}/groups", accessPolicy=policy
         )
-        shown = {name: value for name, value in row.items() if name != "accessPolicy"} | links
-        assignment = self._org.assignments(row["id"]).get(user_id)
-        return shown | {"_embedded": {"user": assignment}} if assignment else shown
+        return {name: value for name, value in row.items() if name != "accessPolicy"} | links
 
     def _policy(self, row: Row) -> Row:
         path = f"policies/{row['id']}"
-        return row | self._links(path, rules=f"{path}/rules", mappings=f"{path}/mappings")
+        return row | self._links(path, rules=f"{path}/rules")
 
     def _rule(self, policy: str, row: Row) -> Row:
         return row | self._links(f"policies/{policy}/rules/{row['id']}")

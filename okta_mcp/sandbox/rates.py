@@ -6,6 +6,7 @@ not with the clock's minute.
 """
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -15,20 +16,18 @@ WINDOW_SECONDS: Final = 60
 TOKEN_SHARE: Final = 0.5
 _UNLIMITED: Final = 10_000
 
-# The longest pattern that fits counts; `*` is one segment and a last `**` is any rest.
-_BUCKETS: Final[dict[str, tuple[int, int]]] = {
-    "/api/v1/**": (100, 1200),
-    "/api/v1/apps": (20, 100),
-    "/api/v1/apps/*": (100, 500),
-    "/api/v1/apps/*/**": (20, 100),
-    "/api/v1/groups": (100, 500),
-    "/api/v1/groups/*": (100, 1000),
-    "/api/v1/users": (100, 600),
-    "/api/v1/users/*": (100, 2000),
-    "/api/v1/logs": (20, 120),
-}
-# Two patterns of Okta's table name one bucket: the list of applications and what is below one.
-_SHARED: Final = {"/api/v1/apps/*/**": "/api/v1/apps"}
+# The first row that fits counts. Two rows of Okta's table name one bucket: the list of applications
+# and what is below one of them.
+_BUCKETS: Final = (
+    (r"apps/[^/]+", "apps/{id}", (100, 500)),
+    (r"apps(/.*)?", "apps", (20, 100)),
+    (r"groups/[^/]+", "groups/{id}", (100, 1000)),
+    (r"groups", "groups", (100, 500)),
+    (r"users/[^/]+", "users/{id}", (100, 2000)),
+    (r"users", "users", (100, 600)),
+    (r"logs", "logs", (20, 120)),
+    (r".*", "others", (100, 1200)),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +63,8 @@ class Rates:
         now, profile = self._now(), self._profile()
         if profile == "off":
             return unlimited(now)
-        bucket = bucket_of(path)
-        limit = int(_BUCKETS[bucket][profile == "workforce"] * TOKEN_SHARE)
+        bucket, limits = bucket_of(path)
+        limit = int(limits[profile == "workforce"] * TOKEN_SHARE)
         started, used = self._windows.get((token, bucket), (now, 0))
         if now >= started + WINDOW_SECONDS:
             started, used = now, 0
@@ -80,24 +79,7 @@ def unlimited(now: float) -> Spent:
     return Spent(_UNLIMITED, _UNLIMITED - 1, math.ceil(now + WINDOW_SECONDS))
 
 
-def bucket_of(path: str) -> str:
-    """The name of the bucket that a path is counted in."""
-    best = max((pattern for pattern in _BUCKETS if _fits(pattern, path)), key=_specificity)
-    return _SHARED.get(best, best)
-
-
-def _specificity(pattern: str) -> tuple[int, int]:
-    segments = pattern.split("/")
-    return len(segments), -segments.count("**")
-
-
-def _fits(pattern: str, path: str) -> bool:
-    wanted, given = pattern.split("/"), path.split("/")
-    if wanted[-1] == "**":
-        wanted = wanted[:-1]
-        if len(given) <= len(wanted):
-            return False
-        given = given[: len(wanted)]
-    return len(wanted) == len(given) and all(
-        one in ("*", two) for one, two in zip(wanted, given, strict=True)
-    )
+def bucket_of(path: str) -> tuple[str, tuple[int, int]]:
+    """The bucket that a path is counted in: its name and its limits (Integrator, Workforce)."""
+    below = path.removeprefix("/api/v1/")
+    return next((name, most) for row, name, most in _BUCKETS if re.fullmatch(row, below))

@@ -213,21 +213,16 @@ class _Seeder:
     def _add_policies(self) -> None:
         table = _table("policies")
         rank: dict[str, int] = {}
-        for row in table["policies"]:
-            kind, name = row["type"], row["name"]
+        for kind, name, description, rules in table["policies"]:
             prefix = "rst" if kind in ("ACCESS_POLICY", "PROFILE_ENROLLMENT") else "00p"
             key = identifier(prefix, f"{kind}/{name}")
             rank[kind] = rank.get(kind, 0) + 1
-            common = {
-                "status": "ACTIVE",
-                "created": self._ago(800),
-                "lastUpdated": self._ago(60),
-            }
+            common = {"status": "ACTIVE", "created": self._ago(800), "lastUpdated": self._ago(60)}
             self._org.policies[key] = {
                 "id": key,
                 "type": kind,
                 "name": name,
-                "description": row["description"],
+                "description": description,
                 "priority": rank[kind],
                 "system": name in ("Default Policy", "Idp Discovery Policy"),
                 "conditions": None,
@@ -240,24 +235,28 @@ class _Seeder:
                     "name": title,
                     "priority": number,
                     "system": title == "Default Rule",
-                    "conditions": self._resolved(conditions) or None,
+                    "conditions": self._conditions(conditions),
                     "actions": table["actions"][kind][action],
                     **common,
                 }
-                for number, (title, action, conditions) in enumerate(row["rules"], start=1)
+                for number, (title, action, conditions) in enumerate(rules, start=1)
             ]
 
-    def _resolved(self, value: Any) -> Any:
-        """The tables name groups and zones; Okta's conditions hold their ids."""
-        if isinstance(value, dict):
-            return {key: self._resolved(entry) for key, entry in value.items()}
-        if isinstance(value, list):
-            return [self._resolved(entry) for entry in value]
-        if isinstance(value, str) and value.startswith("group:"):
-            return self._group(value.removeprefix("group:"))["id"]
-        if isinstance(value, str) and value.startswith("zone:"):
-            return identifier("nzo", value.removeprefix("zone:"))
-        return value
+    def _conditions(self, row: Row) -> Row | None:
+        """The table names zones and groups; Okta's conditions hold their ids."""
+        shown: Row = {}
+        for name, place in (("include", "inside"), ("exclude", "outside")):
+            if place in row:
+                zones = [identifier("nzo", zone) for zone in row[place]]
+                shown["network"] = {"connection": "ZONE", name: zones}
+        if "anywhere" in row:
+            shown["network"] = {"connection": "ANYWHERE"}
+        if "groups" in row:
+            groups = [self._group(group)["id"] for group in row["groups"]]
+            shown["people"] = {"groups": {"include": groups}}
+        if "managed" in row:
+            shown["device"] = {"registered": True, "managed": True}
+        return shown or None
 
     def _group(self, name: str) -> Row:
         group = self._org.group_named(name)

@@ -120,11 +120,28 @@ def test_a_refused_event_leaves_no_gap(path: Path) -> None:
     assert [event["seq"] for event in verified_lines(path.read_text().splitlines())] == [1]
 
 
-@pytest.mark.parametrize("last", ["half a li", '{"seq":1}', "[]", '{"seq":"x","chain":"y"}'])
+@pytest.mark.parametrize("last", ["a line", '{"seq":1}', "[]", '{"seq":"x","chain":"y"}'])
 def test_a_file_that_does_not_end_with_an_event_is_refused(path: Path, last: str) -> None:
-    path.write_text(last)
+    path.write_text(f"{last}\n")
     with pytest.raises(BrokenChainError, match="does not end with a line"):
         Audit(str(path), Clock())
+
+
+def test_a_line_that_was_cut_off_by_a_kill_does_not_stop_the_next_start(path: Path) -> None:
+    written(path, 3)
+    whole = path.read_text()
+    path.write_text(whole[:-20])
+    audit = Audit(str(path), Clock())
+    audit.write("server.started")
+    audit.write("tool.called")
+    audit.close()
+    lines = path.read_text().splitlines()
+    assert [event["seq"] for event in verified_lines(lines)] == [1, 2, 3, 4]
+    # Only a start explains it; the same scrap anywhere else is a break.
+    with pytest.raises(BrokenChainError):
+        list(verified_lines([*lines[:3], lines[4]]))
+    with pytest.raises(BrokenChainError):
+        list(verified_lines(lines[:3]))
 
 
 FORGERY = '\n{"schema":1,"seq":2,"event":"consent.granted"}\r\n\u2028\u2029\x85\x0b\x1b[2J\x00"}'

@@ -76,7 +76,7 @@ def check(template: str, body: object) -> None:
         ("/api/v1/users/{id}/groups", "users/cole.contractor/groups"),
         ("/api/v1/users/{id}/appLinks", f"users/{USER}/appLinks"),
         ("/api/v1/users/{userId}/factors", f"users/{USER}/factors"),
-        ("/api/v1/groups", "groups?expand=stats"),
+        ("/api/v1/groups", "groups"),
         ("/api/v1/groups/{groupId}", f"groups/{GROUP}"),
         ("/api/v1/groups/{groupId}/users", f"groups/{GROUP}/users"),
         ("/api/v1/apps", "apps?limit=200"),

@@ -1,13 +1,11 @@
-"""A clock, a store in memory under it, two clients, and requests made by hand."""
+"""A clock, a store in memory under it, clients, grants and the audit trail."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from starlette.requests import Request
-from starlette.types import Message
 
 from okta_mcp.audit.writer import Audit
 from okta_mcp.oauth_proxy.grants import Grants, Lifetimes
@@ -41,31 +39,6 @@ def client_of(client_id: str, **changes: Any) -> Client:
 
 OURS = client_of("omcp_client_ours")
 OTHER = client_of("omcp_client_other")
-
-
-def request_of(
-    *,
-    method: str = "POST",
-    headers: Mapping[str, str] | list[tuple[str, str]] | None = None,
-    query: str = "",
-    body: bytes | list[bytes] = b"",
-) -> Request:
-    """A request whose body arrives in the given pieces."""
-    pairs = list(headers.items()) if isinstance(headers, Mapping) else headers or []
-    pieces = list(body) if isinstance(body, list) else [body]
-
-    async def receive() -> Message:
-        piece = pieces.pop(0) if pieces else b""
-        return {"type": "http.request", "body": piece, "more_body": bool(pieces)}
-
-    scope = {
-        "type": "http",
-        "method": method,
-        "path": "/",
-        "query_string": query.encode("latin-1"),
-        "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in pairs],
-    }
-    return Request(scope, receive)
 
 
 class RevokingLogin:

@@ -11,7 +11,8 @@ from okta_mcp.oauth_proxy.client_authentication import authenticated_client
 from okta_mcp.oauth_proxy.errors import TokenError
 from okta_mcp.oauth_proxy.parameters import Parameters
 from okta_mcp.stores.records import Client, Records
-from tests.oauth_proxy.conftest import OURS, request_of
+from tests.oauth_proxy.conftest import OURS
+from tests.vocabulary.requests import request_of
 
 BASIC_SECRET = "s3&cret:+%é"
 
@@ -25,9 +26,7 @@ def raw_basic(text: bytes) -> str:
     return f"Basic {base64.b64encode(text).decode()}"
 
 
-async def client_of_request(
-    records: Records, form: dict[str, str], *authorizations: str
-) -> Client:
+async def client_of_request(records: Records, form: dict[str, str], *authorizations: str) -> Client:
     headers = [("authorization", value) for value in authorizations]
     return await authenticated_client(
         request_of(headers=headers), Parameters(urlencode(form)), records

@@ -4,7 +4,7 @@ import pytest
 from starlette.responses import Response
 
 from okta_mcp.oauth_proxy.cookies import Cookies
-from tests.oauth_proxy.conftest import request_of
+from tests.vocabulary.requests import request_of
 
 HTTP, HTTPS = Cookies(is_https=False), Cookies(is_https=True)
 

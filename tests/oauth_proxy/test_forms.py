@@ -11,7 +11,8 @@ from okta_mcp.oauth_proxy.errors import PageError
 from okta_mcp.oauth_proxy.forms import FORM_TTL_SECONDS, Form, Forms
 from okta_mcp.stores.records import CheckedRequest
 from okta_mcp.stores.sealing import Sealer
-from tests.oauth_proxy.conftest import REDIRECT_URI, SECRET, request_of
+from tests.oauth_proxy.conftest import REDIRECT_URI, SECRET
+from tests.vocabulary.requests import request_of
 
 ORIGIN = "http://localhost:3001"
 CHECKED = CheckedRequest(

@@ -101,6 +101,7 @@ async def refused(attempt: Any) -> str:
     assert (caught.value.status, caught.value.code) == (400, "invalid_grant")
     return caught.value.reason
 
+
 @pytest.mark.parametrize("code", ["", "x", CODE, f"{CODE}{UNKNOWN}", f"{REFRESH_TOKEN}{UNKNOWN}"])
 async def test_an_unknown_code_is_refused(setting: Setting, code: str) -> None:
     assert await refused(setting.redeem(code)) == "code_unknown"
@@ -220,8 +221,7 @@ async def test_the_store_holds_no_token_in_the_clear(setting: Setting, records: 
     kept = [
         f"{key} {record!r}"
         for repository in vars(records).values()
-        if hasattr(repository, "scan")
-        and repository is not records.store
+        if hasattr(repository, "scan") and repository is not records.store
         async for key, record in repository.scan()
     ]
     assert len(kept) >= 5
@@ -234,8 +234,10 @@ async def test_the_store_holds_no_token_in_the_clear(setting: Setting, records: 
     ):
         assert not any(secret in each for each in kept)
 
+
 @pytest.mark.parametrize(
-    "token", ["", "x", ACCESS_TOKEN, f"{ACCESS_TOKEN}{UNKNOWN}", f"{REFRESH_TOKEN}{UNKNOWN}", "eyJ.e30."]
+    "token",
+    ["", "x", ACCESS_TOKEN, f"{ACCESS_TOKEN}{UNKNOWN}", f"{REFRESH_TOKEN}{UNKNOWN}", "eyJ.e30."],
 )
 async def test_a_token_that_is_not_ours_opens_nothing(setting: Setting, token: str) -> None:
     """T-14."""
@@ -293,6 +295,7 @@ async def test_an_access_token_stands_for_person_client_and_scopes(setting: Sett
     assert bearer.scopes == SCOPES
     grant = bearer.grant
     assert (grant.user_id, grant.client_id, grant.resource) == (ANN, OURS.client_id, RESOURCE_URL)
+
 
 @pytest.mark.parametrize("token", ["", "x", REFRESH_TOKEN, f"{REFRESH_TOKEN}{UNKNOWN}"])
 async def test_an_unknown_refresh_token_is_refused(setting: Setting, token: str) -> None:
@@ -444,6 +447,7 @@ async def test_scopes_may_be_narrowed_for_one_pair_and_come_back_with_the_next(
     wide = await setting.refresh(narrow["refresh_token"])
     assert wide["scope"] == " ".join(SCOPES)
 
+
 async def test_another_client_revokes_nothing(setting: Setting) -> None:
     """T-11."""
     answer = await setting.tokens()
@@ -453,7 +457,9 @@ async def test_another_client_revokes_nothing(setting: Setting) -> None:
     assert await setting.refresh(answer["refresh_token"])
 
 
-@pytest.mark.parametrize("token", ["", "x", f"{ACCESS_TOKEN}{UNKNOWN}", f"{REFRESH_TOKEN}{UNKNOWN}"])
+@pytest.mark.parametrize(
+    "token", ["", "x", f"{ACCESS_TOKEN}{UNKNOWN}", f"{REFRESH_TOKEN}{UNKNOWN}"]
+)
 async def test_revoking_an_unknown_token_is_no_error(setting: Setting, token: str) -> None:
     """T-10."""
     answer = await setting.tokens()
@@ -472,9 +478,7 @@ async def test_revoking_an_access_token_ends_it_alone_and_at_once(setting: Setti
 
 
 @pytest.mark.parametrize("generation", [0, 1], ids=["an old one", "the current one"])
-async def test_revoking_a_refresh_token_ends_everything(
-    setting: Setting, generation: int
-) -> None:
+async def test_revoking_a_refresh_token_ends_everything(setting: Setting, generation: int) -> None:
     """T-09."""
     answers = [await setting.tokens()]
     answers.append(await setting.refresh(answers[0]["refresh_token"]))
@@ -532,9 +536,7 @@ async def test_oktas_refresh_token_stays_while_a_session_needs_it(
     assert okta_login.revoked == []
 
 
-async def test_oktas_refresh_token_is_stored_sealed(
-    upstreams: Upstreams, records: Records
-) -> None:
+async def test_oktas_refresh_token_is_stored_sealed(upstreams: Upstreams, records: Records) -> None:
     """S-03."""
     upstream_id = await upstreams.keep("okta-refresh")
     kept = await records.upstreams.get(upstream_id)

@@ -155,9 +155,9 @@ REFUSED: dict[str, list[str]] = {
         "http://localhost./cb",
         "http://LOCALHOST/cb",
         "HTTP://localhost/cb",
-        "http://lоcalhost/cb",  # noqa: RUF001 - a Cyrillic letter
+        "http://lоcalhost/cb",
         "http://ⓛocalhost/cb",
-        "http://１２７.0.0.1/cb",  # noqa: RUF001
+        "http://１２７.0.0.1/cb",
         "http://[::ffff:127.0.0.1]/cb",
         "http://[0:0:0:0:0:0:0:1]/cb",
         "http://[::1%25lo]/cb",

@@ -11,8 +11,9 @@ from okta_mcp.oauth_proxy.cookies import Cookies
 from okta_mcp.oauth_proxy.sessions import Sessions
 from okta_mcp.stores.records import Records, Session
 from okta_mcp.stores.sealing import Sealer
-from tests.oauth_proxy.conftest import SECRET, request_of
+from tests.oauth_proxy.conftest import SECRET
 from tests.vocabulary.clock import Clock
+from tests.vocabulary.requests import request_of
 
 ID_TOKEN = "eyJhbGciOi.the-id-token-of-ann"
 
@@ -22,7 +23,9 @@ def sessions(records: Records, sealer: Sealer, clock: Clock) -> Sessions:
     return Sessions(records, sealer, Cookies(is_https=False), ttl_seconds=7200, now=clock)
 
 
-async def started(sessions: Sessions, user_id: str = "00uann", **changes: Any) -> tuple[str, Session]:
+async def started(
+    sessions: Sessions, user_id: str = "00uann", **changes: Any
+) -> tuple[str, Session]:
     """The cookie's value and the session."""
     response = Response()
     fields: dict[str, Any] = {"login": "ann@example.com", "name": "Ann", "upstream_id": None}

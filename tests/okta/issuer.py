@@ -39,15 +39,23 @@ def private_key(name: str) -> rsa.RSAPrivateKey:
 
 
 def public_pem(name: str) -> bytes:
-    return private_key(name).public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    return (
+        private_key(name)
+        .public_key()
+        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     )
 
 
 def jwk(name: str, **changes: Any) -> dict[str, Any]:
     """The public key under its name as key id."""
     document = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(private_key(name).public_key()))
-    return {"kty": "RSA", "kid": name, "use": "sig", "n": document["n"], "e": document["e"]} | changes
+    return {
+        "kty": "RSA",
+        "kid": name,
+        "use": "sig",
+        "n": document["n"],
+        "e": document["e"],
+    } | changes
 
 
 def jwks(*names: str) -> dict[str, Any]:
@@ -77,9 +85,7 @@ def encoded(part: dict[str, Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode()
 
 
-def id_token(
-    key: str = "one", *, headers: dict[str, Any] | None = None, **changes: Any
-) -> str:
+def id_token(key: str = "one", *, headers: dict[str, Any] | None = None, **changes: Any) -> str:
     """A token signed RS256 by `key`, whose header may say anything."""
     header = {"alg": "RS256", "kid": key} | (headers or {})
     header = {name: value for name, value in header.items() if value is not REMOVED}

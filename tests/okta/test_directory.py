@@ -133,7 +133,7 @@ async def test_a_subject_that_is_no_okta_id_never_becomes_a_path(
 
 
 @pytest.mark.parametrize(
-    "status", ["ACTIVE", "LOCKED_OUT", "PASSWORD_EXPIRED", "RECOVERY", "PASSWORD_RESET"]
+    "status", ["ACTIVE", "LOCKED_OUT", "PASSWORD_EXPIRED", "RECOVERY"]
 )
 async def test_an_account_that_cannot_sign_in_anew_keeps_what_runs(
     status: str, management: ManagementDirectory, okta: respx.MockRouter

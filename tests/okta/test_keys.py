@@ -109,7 +109,9 @@ BAD_TOKENS: dict[str, Callable[[], str]] = {
     "U-06 kid a number": lambda: id_token(headers={"kid": 1}),
     "U-06 kid a path": lambda: id_token(headers={"kid": "../../one"}),
     "U-06 kid empty": lambda: id_token(headers={"kid": ""}),
-    "U-07 own key in the header": lambda: id_token("two", headers={"kid": "one", "jwk": jwk("two")}),
+    "U-07 own key in the header": lambda: id_token(
+        "two", headers={"kid": "one", "jwk": jwk("two")}
+    ),
     "U-07 jku": lambda: id_token("two", headers={"jku": "https://evil.example/keys"}),
     "U-08 x5u": lambda: id_token("two", headers={"x5u": "https://evil.example/cert"}),
     "unknown crit": lambda: id_token(headers={"crit": ["exp"], "exp": 1}),
@@ -214,9 +216,7 @@ async def test_after_a_refresh_there_is_no_nonce_to_compare(keys: SigningKeys) -
 
 @given(st.text(max_size=80))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_no_text_raises_anything_but_an_id_token_error(
-    keys: SigningKeys, text: str
-) -> None:
+async def test_no_text_raises_anything_but_an_id_token_error(keys: SigningKeys, text: str) -> None:
     for token in (text, f"{encoded({'alg': 'RS256', 'kid': 'one'})}.{text}", f"{text}.e30.AA"):
         with pytest.raises(IdTokenError):
             await verified(token, keys)

@@ -50,8 +50,8 @@ ALL = frozenset(FAMILY_SCOPES)
         "look ",
         "look\n",
         "look\x00",
-        "lооk",  # noqa: RUF001 - Cyrillic letters
-        "ｌｏｏｋ",  # noqa: RUF001
+        "lооk",
+        "ｌｏｏｋ",
         "tools/look",
         "look\u200b",
         "*",

@@ -46,8 +46,8 @@ def okta_group(name: str, group_id: str = "00gany") -> Group:
         okta_group("staff-emea"),
         okta_group("sta"),
         okta_group(""),
-        okta_group("ｓｔａｆｆ"),  # noqa: RUF001
-        okta_group("stаff"),  # noqa: RUF001 - a Cyrillic letter
+        okta_group("ｓｔａｆｆ"),
+        okta_group("stаff"),
         okta_group("staff,soc"),
         okta_group("other", SOC_ID.lower()),
         okta_group("other", SOC_ID[:-1]),

@@ -1,4 +1,4 @@
-"""The whole organisation in this process: its application, a browser, and a client that signs in."""
+"""The whole organisation in this process: a browser at it, and a client that signs in."""
 
 import base64
 import hashlib

@@ -68,9 +68,7 @@ async def test_the_sign_in_form_needs_its_csrf_token(person: Person, csrf: str |
         ("nobody.here", "Unable to sign in"),
     ],
 )
-async def test_who_cannot_sign_in_stays_on_the_page(
-    person: Person, login: str, words: str
-) -> None:
+async def test_who_cannot_sign_in_stays_on_the_page(person: Person, login: str, words: str) -> None:
     answer = await person.press(await person.authorize(), login=login)
     assert (answer.status_code, "sid" in answer.cookies) == (200, False)
     assert words in answer.text

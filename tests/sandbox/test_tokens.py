@@ -75,7 +75,7 @@ async def test_a_code_is_refused_after_five_minutes(person: Person, state: Sandb
 async def test_a_code_used_twice_ends_the_tokens_of_its_login(person: Person) -> None:
     code = await person.code()
     tokens = (await person.redeem(code)).json()
-    other = await person.signed_in()
+    other = await person.signed_in(prompt="login")
     assert (await person.redeem(code)).json()["error"] == "invalid_grant"
     assert (await person.userinfo(tokens["access_token"])).status_code == 401
     assert (await person.refresh(tokens["refresh_token"])).json()["error"] == "invalid_grant"

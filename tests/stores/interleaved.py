@@ -23,9 +23,7 @@ class Interleaved:
         self, kind: Kind, key: str, value: bytes, *, ttl_seconds: float, if_absent: bool = False
     ) -> bool:
         await asyncio.sleep(0)
-        return await self._store.put(
-            kind, key, value, ttl_seconds=ttl_seconds, if_absent=if_absent
-        )
+        return await self._store.put(kind, key, value, ttl_seconds=ttl_seconds, if_absent=if_absent)
 
     async def take(self, kind: Kind, key: str) -> bytes | None:
         await asyncio.sleep(0)

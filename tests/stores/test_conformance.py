@@ -177,10 +177,7 @@ async def test_of_fifty_swaps_at_once_one_wins_and_its_value_stays(store: Store)
 
 async def test_of_fifty_puts_if_absent_at_once_one_wins(store: Store) -> None:
     answers = await asyncio.gather(
-        *(
-            store.put(THINGS, "k", b"%d" % n, ttl_seconds=60, if_absent=True)
-            for n in range(50)
-        )
+        *(store.put(THINGS, "k", b"%d" % n, ttl_seconds=60, if_absent=True) for n in range(50))
     )
     assert answers.count(True) == 1
     assert await store.get(THINGS, "k") == b"%d" % answers.index(True)

@@ -5,14 +5,16 @@ words and the form that a person would. Redirects to a client's own address end 
 address is what the client would receive.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from urllib.parse import parse_qs, urljoin, urlsplit
 
 import httpx
 
 _MOST_REDIRECTS = 10
+# Everything is plain http; loading the trusted certificates would take longer than most tests.
+PLAIN = False
 
 
 @dataclass
@@ -90,7 +92,7 @@ class Browser:
     """One person's browser. `site` is this server; other hosts get their own cookies."""
 
     client: httpx.AsyncClient = field(
-        default_factory=lambda: httpx.AsyncClient(follow_redirects=False, timeout=15)
+        default_factory=lambda: httpx.AsyncClient(follow_redirects=False, timeout=15, verify=PLAIN)
     )
     response: httpx.Response | None = None
     landed: str | None = None
@@ -123,23 +125,50 @@ class Browser:
 
     async def press(self, text: str, *, also: Iterable[tuple[str, str]] = ()) -> None:
         """Press the button with that text (or beginning) on the open page."""
+        await self.send(self.button(text), also=also)
+
+    def button(self, text: str) -> Button:
+        """That button of the open page and all that it would send; `action` is absolute."""
         assert self.response is not None
         matching = [button for button in self.page.buttons if button.text.startswith(text)]
         assert matching, f"no button {text!r}; there are {[b.text for b in self.page.buttons]}"
-        button, here = matching[0], str(self.response.url)
+        return replace(matching[0], action=urljoin(str(self.response.url), matching[0].action))
+
+    async def send(
+        self,
+        button: Button,
+        *,
+        also: Iterable[tuple[str, str]] = (),
+        headers: Mapping[str, str | None] | None = None,
+        follow: bool = True,
+    ) -> None:
+        """Send a button's form, which may come from another page or another browser.
+
+        `headers` replace what a browser says of the page that sends it, None leaves one out.
+        Without `follow` the answer stays open, see `location`.
+        """
         fields = [*button.fields, *also]
         if button.name:
             fields.append((button.name, button.value))
+        said: dict[str, str | None] = {
+            "accept": "text/html",
+            "sec-fetch-site": "same-origin",
+            "origin": "{0.scheme}://{0.netloc}".format(urlsplit(button.action)),
+            **(headers or {}),
+        }
         await self._go(
             button.method.upper(),
-            urljoin(here, button.action),
+            button.action,
             fields=fields,
-            headers={
-                "accept": "text/html",
-                "sec-fetch-site": "same-origin",
-                "origin": "{0.scheme}://{0.netloc}".format(urlsplit(here)),
-            },
+            headers={name: value for name, value in said.items() if value is not None},
+            follow=follow,
         )
+
+    @property
+    def location(self) -> str:
+        """Where the answer that is open sends the browser."""
+        assert self.response is not None
+        return urljoin(str(self.response.url), self.response.headers["location"])
 
     async def close(self) -> None:
         await self.client.aclose()
@@ -151,6 +180,7 @@ class Browser:
         *,
         headers: dict[str, str],
         fields: list[tuple[str, str]] | None = None,
+        follow: bool = True,
     ) -> None:
         self.landed = None
         for _ in range(_MOST_REDIRECTS):
@@ -163,7 +193,7 @@ class Browser:
                 headers=headers | extra,
             )
             location = self.response.headers.get("location")
-            if location is None:
+            if location is None or not follow:
                 return
             url = urljoin(url, location)
             if not self._is_page_url(url):

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import httpx
 
-from tests.vocabulary.browser import Browser
+from tests.vocabulary.browser import PLAIN, Browser
 
 REDIRECT_URI = "http://127.0.0.1:33418/client-callback"
 JSON_RPC = {"accept": "application/json, text/event-stream", "content-type": "application/json"}
@@ -26,7 +26,7 @@ class OAuthClient:
     """A public client of one server. `http` sends without cookies."""
 
     url: str
-    http: httpx.AsyncClient = field(default_factory=lambda: httpx.AsyncClient(timeout=15))
+    http: httpx.AsyncClient = field(default_factory=lambda: httpx.AsyncClient(timeout=15, verify=PLAIN))
     client_id: str = ""
     client_secret: str | None = None
     verifier: str = field(default_factory=lambda: secrets.token_urlsafe(48))

@@ -1,0 +1,39 @@
+"""Who attacks, and the application where time and races are the test's own."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.vocabulary.browser import Browser
+from tests.vocabulary.in_process import LocalServer, local_server
+from tests.vocabulary.oauth_client import OAuthClient
+from tests.vocabulary.processes import SandboxProcess, ServerProcess
+
+
+@pytest.fixture
+async def attacker() -> AsyncIterator[Browser]:
+    """A second browser, somebody else's."""
+    opened = Browser()
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def other_client(server: ServerProcess) -> AsyncIterator[OAuthClient]:
+    """A second client of the shared server, registered by anybody."""
+    registered = OAuthClient(server.url)
+    answer = await registered.register(client_name="Another client")
+    assert answer.status_code == 201
+    yield registered
+    await registered.close()
+
+
+@pytest.fixture
+async def local(
+    sandbox: SandboxProcess, server_port: int, tmp_path: Path
+) -> AsyncIterator[LocalServer]:
+    """The application in this process, with the sandbox of the shared server."""
+    environment = sandbox.settings_for_server()
+    async with local_server(tmp_path, f"http://localhost:{server_port}", environment) as running:
+        yield running
