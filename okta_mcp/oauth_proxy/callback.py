@@ -20,10 +20,10 @@ from okta_mcp.oauth_proxy.trace import trace
 from okta_mcp.oauth_proxy.upstreams import Upstreams
 from okta_mcp.okta.directory import DirectoryUnavailableError, PersonInactiveError
 from okta_mcp.okta.oidc import (
+    LoginRefusedError,
+    LoginUnavailableError,
     OktaLogin,
     OktaLoginError,
-    OktaRefusedError,
-    OktaUnreachableError,
     UpstreamTokens,
     callback_refusal,
 )
@@ -127,7 +127,7 @@ class CallbackEndpoint:
         if not self._keeps_upstream:
             return None
         if tokens.refresh_token is None:
-            raise OktaRefusedError("refresh_grant_missing")
+            raise LoginRefusedError("refresh_grant_missing")
         return await self._upstreams.keep(tokens.refresh_token)
 
     async def _role(
@@ -136,9 +136,9 @@ class CallbackEndpoint:
         try:
             return await self._roles.at_sign_in(user_id, upstream_id, tokens)
         except PersonInactiveError:
-            raise OktaRefusedError("account_inactive") from None
+            raise LoginRefusedError("account_inactive") from None
         except DirectoryUnavailableError as error:
-            raise OktaUnreachableError("roles_unavailable") from error
+            raise LoginUnavailableError("roles_unavailable") from error
 
     async def _signed_in(self, request: Request, leg: Leg, person: _Person) -> Response:
         earlier = await self._sessions.of(request)

@@ -224,7 +224,7 @@ class ClientDocuments:
 
 def _parsed(client_id: str) -> _DocumentUrl | None:
     match = _DOCUMENT_URL.fullmatch(client_id) if len(client_id) <= LONGEST_URI else None
-    if match is None or len(match["host"]) > _LONGEST_HOST or match["path"] == "/":
+    if match is None or len(match["host"]) > _LONGEST_HOST:
         return None
     port = int(match["port"] or 443)
     segments = re.split(r"[/\\]", unquote(match["path"]))

@@ -32,7 +32,7 @@ _NAT64 = ip_network("64:ff9b::/96")
 # the sender's choice (RFC 4380, RFC 3056), or documentation (RFC 9637).
 _NEVER = tuple(map(ip_network, ("192.88.99.0/24", "2001::/32", "2002::/16", "3fff::/20")))
 
-# An alert of TLS 1.3 may come with the first read, where httpcore lets it through as OSError.
+# httpcore has no error of its own for a TLS record that is broken after the handshake.
 _BROKEN = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, OSError)
 
 Address = IPv4Address | IPv6Address

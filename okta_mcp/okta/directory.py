@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from okta_mcp.okta.api import OktaApi
 from okta_mcp.okta.errors import OktaError
 from okta_mcp.okta.ids import is_okta_id
-from okta_mcp.okta.oidc import OktaLogin, OktaLoginError, OktaRefusedError, UpstreamTokens
+from okta_mcp.okta.oidc import LoginRefusedError, OktaLogin, OktaLoginError, UpstreamTokens
 
 # okta-facts 1.7: these accounts may not act at all ...
 _INACTIVE_STATUSES = frozenset({"SUSPENDED", "DEPROVISIONED", "STAGED", "PROVISIONED"})
@@ -119,7 +119,7 @@ class ClaimsDirectory:
         if "groups" not in claims:
             try:
                 claims = await self._login.userinfo(tokens.access_token, user_id)
-            except OktaRefusedError:
+            except LoginRefusedError:
                 raise
             except OktaLoginError as error:
                 raise DirectoryUnavailableError(error.reason) from error
@@ -132,7 +132,7 @@ class ClaimsDirectory:
             raise SignInAgainError(user_id)
         try:
             tokens = await self._login.refreshed(refresh_token)
-        except OktaRefusedError as error:
+        except LoginRefusedError as error:
             if error.reason == "wrong_client_secret":
                 raise DirectoryUnavailableError(error.reason) from error
             # Revoked, expired, or the person is suspended or gone: Okta does not say which.
@@ -145,7 +145,7 @@ class ClaimsDirectory:
             await self._write(upstream_id, tokens.refresh_token)
         try:
             return await self.at_sign_in(user_id, tokens)
-        except OktaRefusedError as error:
+        except LoginRefusedError as error:
             raise SignInAgainError(user_id) from error
 
 

@@ -28,8 +28,8 @@ class OktaLoginError(Exception):
     """A sign-in could not be finished. `reason` is stable, ours, and safe to log and to show.
 
     OktaLoginError
-    ├── OktaUnreachableError   Okta did not answer, or not in its form
-    └── OktaRefusedError       Okta answered with an error of its own
+    ├── LoginUnavailableError   Okta did not answer, or not in its form
+    └── LoginRefusedError       Okta answered with an error of its own
     """
 
     def __init__(self, reason: str) -> None:
@@ -37,11 +37,11 @@ class OktaLoginError(Exception):
         self.reason = reason
 
 
-class OktaUnreachableError(OktaLoginError):
+class LoginUnavailableError(OktaLoginError):
     """Okta cannot be reached now; the same may work later."""
 
 
-class OktaRefusedError(OktaLoginError):
+class LoginRefusedError(OktaLoginError):
     """Okta said no. `reason` is one of the reasons of `pages/problems.py`."""
 
 
@@ -109,7 +109,7 @@ class OktaLogin:
         self._keys = SigningKeys(self._fetched_keys, now)
 
     async def endpoints(self) -> Endpoints:
-        """Okta's endpoints, asked for once an hour; raises `OktaUnreachableError`.
+        """Okta's endpoints, asked for once an hour; raises `LoginUnavailableError`.
 
         While Okta is away, what was last known is used, and Okta is asked again at most every
         5 seconds.
@@ -120,10 +120,10 @@ class OktaLogin:
         if now - self._discovery_failed_at < _RETRY_DISCOVERY_SECONDS:
             if self._endpoints is not None:
                 return self._endpoints
-            raise OktaUnreachableError("okta_unreachable")
+            raise LoginUnavailableError("okta_unreachable")
         try:
             self._endpoints = await self._discovered()
-        except OktaUnreachableError:
+        except LoginUnavailableError:
             self._discovery_failed_at = now
             if self._endpoints is None:
                 raise
@@ -199,9 +199,9 @@ class OktaLogin:
         answer = await self._sent(request)
         claims = _json_object(answer) if answer.status_code == 200 else None
         if claims is None:
-            raise OktaUnreachableError("roles_unavailable")
+            raise LoginUnavailableError("roles_unavailable")
         if claims.get("sub") != subject:
-            raise OktaRefusedError("id_token_refused")
+            raise LoginRefusedError("id_token_refused")
         return claims
 
     async def revoke(self, refresh_token: str) -> None:
@@ -226,10 +226,10 @@ class OktaLogin:
         if answer.status_code != 200:
             raise _refusal(answer.status_code, body)
         if body is None or not isinstance(body.get("access_token"), str):
-            raise OktaUnreachableError("okta_unreachable")
+            raise LoginUnavailableError("okta_unreachable")
         id_token = body.get("id_token")
         if not isinstance(id_token, str):
-            raise OktaRefusedError("id_token_refused")
+            raise LoginRefusedError("id_token_refused")
         try:
             claims = await verified_id_token(
                 id_token,
@@ -241,7 +241,7 @@ class OktaLogin:
                 now=self._now(),
             )
         except IdTokenError as error:
-            raise OktaRefusedError("id_token_refused") from error
+            raise LoginRefusedError("id_token_refused") from error
         refresh_token = body.get("refresh_token")
         return UpstreamTokens(
             claims=claims,
@@ -272,11 +272,11 @@ class OktaLogin:
                 async for chunk in answer.aiter_bytes():
                     body += chunk
                     if len(body) > _LARGEST_ANSWER:
-                        raise OktaUnreachableError("okta_unreachable")
+                        raise LoginUnavailableError("okta_unreachable")
             finally:
                 await answer.aclose()
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise OktaUnreachableError("okta_unreachable") from error
+            raise LoginUnavailableError("okta_unreachable") from error
         headers = [
             (name, value)
             for name, value in answer.headers.multi_items()
@@ -290,7 +290,7 @@ class OktaLogin:
         answer = await self._sent(request)
         document = _json_object(answer) if answer.status_code == 200 else None
         if document is None or str(document.get("issuer", "")).rstrip("/") != self.issuer:
-            raise OktaUnreachableError("okta_unreachable")
+            raise LoginUnavailableError("okta_unreachable")
         return Endpoints(
             authorization=self._on_issuer_host(document, "authorization_endpoint"),
             token=self._on_issuer_host(document, "token_endpoint"),
@@ -311,9 +311,9 @@ class OktaLogin:
         try:
             expected, found = urlsplit(self.issuer), urlsplit(str(url))
         except ValueError:
-            raise OktaUnreachableError("okta_unreachable") from None
+            raise LoginUnavailableError("okta_unreachable") from None
         if (found.scheme, found.netloc) != (expected.scheme, expected.netloc):
-            raise OktaUnreachableError("okta_unreachable")
+            raise LoginUnavailableError("okta_unreachable")
         return str(url)
 
     async def _fetched_keys(self) -> dict[str, Any]:
@@ -321,7 +321,7 @@ class OktaLogin:
         answer = await self._sent(self._http.build_request("GET", endpoints.keys))
         document = _json_object(answer) if answer.status_code == 200 else None
         if document is None:
-            raise OktaUnreachableError("okta_unreachable")
+            raise LoginUnavailableError("okta_unreachable")
         return document
 
 
@@ -337,13 +337,13 @@ def _refusal(status: int, body: dict[str, Any] | None) -> OktaLoginError:
     """Which of our reasons an error answer of the token endpoint is."""
     error = body.get("error") if body else None
     if status >= 500 or status == 429 or body is None:
-        return OktaUnreachableError("okta_unreachable")
+        return LoginUnavailableError("okta_unreachable")
     if error in ("invalid_client", "unauthorized_client", "invalid_token_endpoint_auth_method"):
-        return OktaRefusedError("wrong_client_secret")
-    return OktaRefusedError("okta_refused")
+        return LoginRefusedError("wrong_client_secret")
+    return LoginRefusedError("okta_refused")
 
 
-def callback_refusal(error: str, description: str) -> OktaRefusedError:
+def callback_refusal(error: str, description: str) -> LoginRefusedError:
     """Which of our reasons an `error` at the redirect URI is.
 
     Okta uses `access_denied` for several things and tells them apart only by its description,
@@ -351,9 +351,9 @@ def callback_refusal(error: str, description: str) -> OktaRefusedError:
     """
     text = description.lower()
     if error == "access_denied" and "not assigned" in text:
-        return OktaRefusedError("not_assigned")
+        return LoginRefusedError("not_assigned")
     if "groups claim" in text or "groups' user claim" in text:
-        return OktaRefusedError("too_many_groups")
+        return LoginRefusedError("too_many_groups")
     if error in ("server_error", "temporarily_unavailable"):
-        return OktaRefusedError("okta_unreachable")
-    return OktaRefusedError("okta_refused")
+        return LoginRefusedError("okta_unreachable")
+    return LoginRefusedError("okta_refused")

@@ -92,7 +92,7 @@ class LiveRoles:
     ) -> RoleDecision:
         """The role of somebody who has just signed in; remembered for the interval.
 
-        Raises `PersonInactiveError`, `DirectoryUnavailableError` and `OktaRefusedError`.
+        Raises `PersonInactiveError`, `DirectoryUnavailableError` and `LoginRefusedError`.
         """
         asked_at = self._now()
         membership = await self._directory.at_sign_in(user_id, tokens)

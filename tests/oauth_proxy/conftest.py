@@ -10,7 +10,7 @@ import pytest
 from okta_mcp.audit.writer import Audit
 from okta_mcp.oauth_proxy.grants import Grants, Lifetimes
 from okta_mcp.oauth_proxy.upstreams import Upstreams
-from okta_mcp.okta.oidc import OktaUnreachableError
+from okta_mcp.okta.oidc import LoginUnavailableError
 from okta_mcp.stores.memory import MemoryStore
 from okta_mcp.stores.records import Client, Records, digest
 from okta_mcp.stores.sealing import Sealer
@@ -50,7 +50,7 @@ class RevokingLogin:
 
     async def revoke(self, refresh_token: str) -> None:
         if self.is_away:
-            raise OktaUnreachableError("okta_unreachable")
+            raise LoginUnavailableError("okta_unreachable")
         self.revoked.append(refresh_token)
 
 

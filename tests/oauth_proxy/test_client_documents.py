@@ -339,7 +339,7 @@ def test_a_public_address_is_allowed(address: str) -> None:
     assert is_public_address(ip_address(address))
 
 
-def test_the_real_check_is_the_default(authority: Authority, clock: Clock) -> None:
+def test_the_real_check_is_the_default() -> None:
     """X-01."""
     default = ClientDocuments.__init__.__kwdefaults__
     assert default["is_allowed_address"] is is_public_address
@@ -435,6 +435,20 @@ async def test_a_host_that_demands_a_certificate_of_ours_is_refused(
     context.verify_mode = ssl.CERT_REQUIRED
     async with serving(context) as host:
         assert (await refusal(documents, host.url)).startswith("no answer over TLS")
+
+
+async def test_a_host_that_breaks_tls_is_refused(
+    documents: ClientDocuments, host: DocumentHost
+) -> None:
+    """X-02: a record that cannot be decrypted."""
+
+    async def break_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        below_tls = writer.transport._ssl_protocol._transport  # type: ignore[attr-defined]
+        below_tls.write(b"\x17\x03\x03\x00\x20" + b"x" * 32)
+        await reader.read()
+
+    host.answer = break_off
+    assert await refusal(documents, host.url) == "no answer over TLS: SSLError"
 
 
 @pytest.mark.parametrize(

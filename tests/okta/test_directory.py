@@ -17,7 +17,7 @@ from okta_mcp.okta.directory import (
     PersonInactiveError,
     SignInAgainError,
 )
-from okta_mcp.okta.oidc import OktaRefusedError, UpstreamTokens
+from okta_mcp.okta.oidc import LoginRefusedError, UpstreamTokens
 from tests.okta.conftest import ORG, FakeTime
 from tests.okta.issuer import (
     ACCESS_TOKEN,
@@ -132,9 +132,7 @@ async def test_a_subject_that_is_no_okta_id_never_becomes_a_path(
     assert not route.called
 
 
-@pytest.mark.parametrize(
-    "status", ["ACTIVE", "LOCKED_OUT", "PASSWORD_EXPIRED", "RECOVERY"]
-)
+@pytest.mark.parametrize("status", ["ACTIVE", "LOCKED_OUT", "PASSWORD_EXPIRED", "RECOVERY"])
 async def test_an_account_that_cannot_sign_in_anew_keeps_what_runs(
     status: str, management: ManagementDirectory, okta: respx.MockRouter
 ) -> None:
@@ -230,7 +228,7 @@ async def test_userinfo_of_another_person_is_refused_at_sign_in(
 ) -> None:
     """U-20."""
     okta.get(USERINFO).respond(json={"sub": "00uother", "groups": ["owners"]})
-    with pytest.raises(OktaRefusedError):
+    with pytest.raises(LoginRefusedError):
         await claimed.at_sign_in(SUBJECT, tokens())
 
 

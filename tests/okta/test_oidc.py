@@ -11,9 +11,9 @@ import pytest
 import respx
 
 from okta_mcp.okta.oidc import (
+    LoginRefusedError,
+    LoginUnavailableError,
     OktaLogin,
-    OktaRefusedError,
-    OktaUnreachableError,
     callback_refusal,
     new_verifier,
     s256,
@@ -108,7 +108,7 @@ async def test_a_bad_answer_to_discovery_is_okta_unreachable(
 ) -> None:
     """U-24."""
     hostile(okta.get(DISCOVERY), case)
-    with pytest.raises(OktaUnreachableError) as caught:
+    with pytest.raises(LoginUnavailableError) as caught:
         await login.endpoints()
     assert caught.value.reason == "okta_unreachable"
     assert len(okta.calls) == 1
@@ -121,7 +121,7 @@ async def test_a_bad_answer_of_the_token_endpoint_is_okta_unreachable(
     """U-24."""
     serve(okta)
     hostile(okta.post(TOKEN), case)
-    with pytest.raises(OktaUnreachableError) as caught:
+    with pytest.raises(LoginUnavailableError) as caught:
         await login.exchanged("code", "verifier", NONCE)
     assert caught.value.reason == "okta_unreachable"
 
@@ -134,7 +134,7 @@ async def test_a_bad_answer_to_the_keys_is_okta_unreachable(
     serve(okta)
     hostile(okta.get("/oauth2/v1/keys"), case)
     okta.post(TOKEN).mock(return_value=token_answer())
-    with pytest.raises(OktaUnreachableError):
+    with pytest.raises(LoginUnavailableError):
         await login.exchanged("code", "verifier", NONCE)
 
 
@@ -145,7 +145,7 @@ async def test_a_bad_answer_of_userinfo_is_an_error_and_no_empty_answer(
     """U-20, U-24."""
     serve(okta)
     hostile(okta.get(USERINFO), case)
-    with pytest.raises((OktaUnreachableError, OktaRefusedError)):
+    with pytest.raises((LoginUnavailableError, LoginRefusedError)):
         await login.userinfo(ACCESS_TOKEN, SUBJECT)
 
 
@@ -173,7 +173,7 @@ async def test_an_endpoint_on_another_host_is_refused(
 ) -> None:
     """U-28: it would be sent our client secret."""
     serve(okta, **{name: url})
-    with pytest.raises(OktaUnreachableError):
+    with pytest.raises(LoginUnavailableError):
         await login.endpoints()
 
 
@@ -184,7 +184,7 @@ async def test_a_document_without_a_needed_endpoint_is_refused(
     name: str, login: OktaLogin, okta: respx.MockRouter
 ) -> None:
     serve(okta, **{name: REMOVED})
-    with pytest.raises(OktaUnreachableError):
+    with pytest.raises(LoginUnavailableError):
         await login.endpoints()
 
 
@@ -198,7 +198,7 @@ async def test_a_document_of_another_issuer_is_refused(
 ) -> None:
     """U-09, U-28."""
     serve(okta, issuer=issuer)
-    with pytest.raises(OktaUnreachableError):
+    with pytest.raises(LoginUnavailableError):
         await login.endpoints()
 
 
@@ -208,7 +208,7 @@ async def test_discovery_that_failed_is_tried_again_after_five_seconds(
     """U-24: recovers, and does not storm."""
     route = okta.get(DISCOVERY).respond(500)
     for _ in range(5):
-        with pytest.raises(OktaUnreachableError):
+        with pytest.raises(LoginUnavailableError):
             await login.endpoints()
     assert route.call_count == 1
     serve(okta)
@@ -252,22 +252,22 @@ async def test_optional_endpoints_may_be_absent(login: OktaLogin, okta: respx.Mo
 @pytest.mark.parametrize(
     ("status", "body", "error", "reason"),
     [
-        (401, {"error": "invalid_client"}, OktaRefusedError, "wrong_client_secret"),
-        (400, {"error": "invalid_client"}, OktaRefusedError, "wrong_client_secret"),
-        (400, {"error": "unauthorized_client"}, OktaRefusedError, "wrong_client_secret"),
+        (401, {"error": "invalid_client"}, LoginRefusedError, "wrong_client_secret"),
+        (400, {"error": "invalid_client"}, LoginRefusedError, "wrong_client_secret"),
+        (400, {"error": "unauthorized_client"}, LoginRefusedError, "wrong_client_secret"),
         (
             401,
             {"error": "invalid_token_endpoint_auth_method"},
-            OktaRefusedError,
+            LoginRefusedError,
             "wrong_client_secret",
         ),
-        (400, {"error": "invalid_grant"}, OktaRefusedError, "okta_refused"),
-        (400, {"error": "invalid_request"}, OktaRefusedError, "okta_refused"),
-        (400, {"error": ["invalid_client"]}, OktaRefusedError, "okta_refused"),
-        (403, {"errorCode": "E0000006"}, OktaRefusedError, "okta_refused"),
-        (400, None, OktaUnreachableError, "okta_unreachable"),
-        (429, {"error": "too_many_requests"}, OktaUnreachableError, "okta_unreachable"),
-        (500, {"error": "invalid_client"}, OktaUnreachableError, "okta_unreachable"),
+        (400, {"error": "invalid_grant"}, LoginRefusedError, "okta_refused"),
+        (400, {"error": "invalid_request"}, LoginRefusedError, "okta_refused"),
+        (400, {"error": ["invalid_client"]}, LoginRefusedError, "okta_refused"),
+        (403, {"errorCode": "E0000006"}, LoginRefusedError, "okta_refused"),
+        (400, None, LoginUnavailableError, "okta_unreachable"),
+        (429, {"error": "too_many_requests"}, LoginUnavailableError, "okta_unreachable"),
+        (500, {"error": "invalid_client"}, LoginUnavailableError, "okta_unreachable"),
     ],
 )
 async def test_an_error_of_the_token_endpoint_becomes_one_of_our_reasons(
@@ -289,15 +289,15 @@ async def test_an_error_of_the_token_endpoint_becomes_one_of_our_reasons(
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
-        ({"id_token": REMOVED}, OktaRefusedError),
-        ({"id_token": None}, OktaRefusedError),
-        ({"id_token": {"sub": SUBJECT}}, OktaRefusedError),
-        ({"id_token": id_token(nonce="another")}, OktaRefusedError),
-        ({"id_token": id_token("two")}, OktaRefusedError),
-        ({"id_token": id_token("two", headers={"kid": "one"})}, OktaRefusedError),
-        ({"access_token": "another"}, OktaRefusedError),
-        ({"access_token": REMOVED}, OktaUnreachableError),
-        ({"access_token": 7}, OktaUnreachableError),
+        ({"id_token": REMOVED}, LoginRefusedError),
+        ({"id_token": None}, LoginRefusedError),
+        ({"id_token": {"sub": SUBJECT}}, LoginRefusedError),
+        ({"id_token": id_token(nonce="another")}, LoginRefusedError),
+        ({"id_token": id_token("two")}, LoginRefusedError),
+        ({"id_token": id_token("two", headers={"kid": "one"})}, LoginRefusedError),
+        ({"access_token": "another"}, LoginRefusedError),
+        ({"access_token": REMOVED}, LoginUnavailableError),
+        ({"access_token": 7}, LoginUnavailableError),
     ],
     ids=[
         "U-18 no ID token",
@@ -321,7 +321,7 @@ async def test_an_answer_whose_id_token_does_not_fit_is_refused(
     okta.post(TOKEN).mock(return_value=token_answer(**changes))
     with pytest.raises(error) as caught:
         await login.exchanged("code", "verifier", NONCE)
-    expected = "id_token_refused" if error is OktaRefusedError else "okta_unreachable"
+    expected = "id_token_refused" if error is LoginRefusedError else "okta_unreachable"
     assert caught.value.reason == expected  # type: ignore[attr-defined]
 
 
@@ -334,7 +334,7 @@ async def test_ten_bad_logins_fetch_the_keys_at_most_three_times(
     answers = await asyncio.gather(
         *(login.exchanged("code", "verifier", NONCE) for _ in range(10)), return_exceptions=True
     )
-    assert {type(answer) for answer in answers} == {OktaRefusedError}
+    assert {type(answer) for answer in answers} == {LoginRefusedError}
     assert okta["keys"].call_count <= 3
 
 
@@ -359,7 +359,7 @@ async def test_userinfo_of_another_person_is_refused(
     serve(okta)
     body = {"groups": ["owners"]} | ({} if subject is REMOVED else {"sub": subject})
     okta.get(USERINFO).respond(json=body)
-    with pytest.raises(OktaRefusedError) as caught:
+    with pytest.raises(LoginRefusedError) as caught:
         await login.userinfo(ACCESS_TOKEN, SUBJECT)
     assert caught.value.reason == "id_token_refused"
 
@@ -369,7 +369,7 @@ async def test_revoking_while_okta_is_away_is_an_error_of_ours(
 ) -> None:
     serve(okta)
     okta.post("/oauth2/v1/revoke").mock(side_effect=httpx.ConnectError("no route"))
-    with pytest.raises(OktaUnreachableError):
+    with pytest.raises(LoginUnavailableError):
         await login.revoke("okta-refresh")
 
 
