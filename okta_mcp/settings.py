@@ -6,6 +6,7 @@ else is handed the values it needs. A wrong value ends the process before anythi
 """
 
 import ipaddress
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -168,6 +169,7 @@ class Settings(BaseSettings):
     oauth_require_https: bool = Field(default=False, examples=["true"])
     tls_cert_file: Path | None = Field(default=None, examples=["/etc/okta-mcp/tls.crt"])
     tls_key_file: Path | None = Field(default=None, examples=["/etc/okta-mcp/tls.key"])
+    cimd_enabled: bool | None = Field(default=None, examples=["true"])
     allowed_hosts: NameList = Field(default=(), examples=["mcp.internal,mcp.internal:8443"])
     allowed_origins: NameList = Field(default=(), examples=["https://inspector.example.com"])
     redirect_schemes: NameList = Field(
@@ -232,6 +234,15 @@ class Settings(BaseSettings):
     def api_auth(self) -> Literal["ssws", "claims"]:
         """How Okta's API is called: with the API token, or not at all."""
         return self.okta_api_auth or ("ssws" if self.okta_api_token else "claims")
+
+    @property
+    def takes_client_documents(self) -> bool:
+        """Whether clients may be known by a document's URL; not by itself behind a web proxy,
+        which alone could tell where a fetch really goes."""
+        if self.cimd_enabled is not None:
+            return self.cimd_enabled
+        proxied = {"HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"}
+        return not proxied.intersection(os.environ)
 
     @property
     def is_https(self) -> bool:

@@ -7,29 +7,32 @@ Nothing is stored: the outcome is a `CheckedRequest` that travels sealed in the 
 
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 from okta_mcp.oauth_proxy.errors import PageError, RedirectedError
 from okta_mcp.oauth_proxy.parameters import Parameters, ParametersError, RepeatedParameterError
 from okta_mcp.oauth_proxy.redirect_uris import matches_registered
 from okta_mcp.oauth_proxy.scopes import LONGEST_SCOPE, NoScopeLeftError, requested_scopes
-from okta_mcp.stores.records import CheckedRequest, Client, Records
+from okta_mcp.stores.records import CheckedRequest, Client
 
 LONGEST_STATE = 2048
 _CODE_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 _PROMPTS = frozenset({"none", "login", "consent", "select_account"})
 
+FindClient = Callable[[str], Awaitable[Client | None]]
+
 
 async def checked_request(
-    parameters: Parameters, records: Records, *, resource_url: str, fetch_site: str | None
+    parameters: Parameters, find_client: FindClient, *, resource_url: str, fetch_site: str | None
 ) -> tuple[CheckedRequest, Client]:
     """The request and its client; raises `PageError` or `RedirectedError`.
 
-    `resource_url` is the public URL of /mcp, the only resource that tokens are for.
+    `find_client` gives the client of a client_id, or None. `resource_url` is the public URL of
+    /mcp, the only resource that tokens are for.
     """
     try:
-        client = await _known_client(parameters, records)
+        client = await _known_client(parameters, find_client)
         redirect_uri = _registered_redirect_uri(parameters, client)
     except RepeatedParameterError:
         raise PageError("invalid_request") from None
@@ -62,9 +65,9 @@ async def checked_request(
 _Refuse = Callable[[str, str], RedirectedError]
 
 
-async def _known_client(parameters: Parameters, records: Records) -> Client:
+async def _known_client(parameters: Parameters, find_client: FindClient) -> Client:
     client_id = parameters.one("client_id")
-    client = await records.clients.get(client_id) if client_id else None
+    client = await find_client(client_id) if client_id else None
     if client is None:
         raise PageError("unknown_client")
     return client

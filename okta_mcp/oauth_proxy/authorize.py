@@ -10,16 +10,17 @@ from starlette.responses import Response
 
 from okta_mcp.audit.writer import Audit
 from okta_mcp.oauth_proxy.authorization_request import checked_request
+from okta_mcp.oauth_proxy.clients import Clients
 from okta_mcp.oauth_proxy.consent import ConsentStep
 from okta_mcp.oauth_proxy.errors import PageError, RedirectedError
 from okta_mcp.oauth_proxy.forms import Form
 from okta_mcp.oauth_proxy.parameters import ParametersError, form_parameters, query_parameters
-from okta_mcp.oauth_proxy.rates import Rate
+from okta_mcp.oauth_proxy.rates import Rate, address_of
 from okta_mcp.oauth_proxy.responses import SIGN_IN_FORM, Responses
 from okta_mcp.oauth_proxy.sessions import Sessions
 from okta_mcp.oauth_proxy.trace import reference_of, trace
 from okta_mcp.pages import SignIn
-from okta_mcp.stores.records import CheckedRequest, Client, Records
+from okta_mcp.stores.records import CheckedRequest, Client
 
 
 class AuthorizeEndpoint:
@@ -27,7 +28,7 @@ class AuthorizeEndpoint:
 
     def __init__(
         self,
-        records: Records,
+        clients: Clients,
         sessions: Sessions,
         consent: ConsentStep,
         responses: Responses,
@@ -36,7 +37,7 @@ class AuthorizeEndpoint:
         *,
         resource_url: str,
     ) -> None:
-        self._records = records
+        self._clients = clients
         self._sessions = sessions
         self._consent = consent
         self._responses = responses
@@ -82,7 +83,7 @@ class AuthorizeEndpoint:
             raise PageError("invalid_request", status=error.status) from None
         return await checked_request(
             parameters,
-            self._records,
+            lambda client_id: self._clients.find(client_id, address_of(request)),
             resource_url=self._resource_url,
             fetch_site=request.headers.get("sec-fetch-site"),
         )

@@ -1,4 +1,10 @@
-"""Which client a client_id stands for: one that registered, or one that a document describes."""
+"""Which client a client_id stands for: one that registered, or one that a document describes.
+
+A document is fetched for an authorization only. When a person allows such a client, what the
+document said is stored like a registration, and the token endpoint needs no fetch.
+"""
+
+import logging
 
 from okta_mcp.oauth_proxy.client_documents import (
     ClientDocumentError,
@@ -6,6 +12,8 @@ from okta_mcp.oauth_proxy.client_documents import (
     is_document_url,
 )
 from okta_mcp.stores.records import Client, Records
+
+log = logging.getLogger("okta_mcp")
 
 
 class Clients:
@@ -17,9 +25,12 @@ class Clients:
 
     async def find(self, client_id: str, address: str) -> Client | None:
         """The client, or None. `address` is the caller's: what it makes us fetch is counted."""
-        if self._documents is None or not is_document_url(client_id):
+        if not is_document_url(client_id):
             return await self._records.clients.get(client_id)
+        if self._documents is None:
+            return None
         try:
             return await self._documents.client(client_id, address)
-        except ClientDocumentError:
+        except ClientDocumentError as error:
+            log.info("the client document %s was not used: %s", client_id, error.reason)
             return None

@@ -12,10 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from okta_mcp.audit.writer import Audit
+from okta_mcp.oauth_proxy.clients import Clients
 from okta_mcp.oauth_proxy.errors import PageError
 from okta_mcp.oauth_proxy.forms import FORM_TTL_SECONDS, Form
 from okta_mcp.oauth_proxy.grants import Grants
 from okta_mcp.oauth_proxy.parameters import ParametersError, form_parameters, query_parameters
+from okta_mcp.oauth_proxy.rates import address_of
 from okta_mcp.oauth_proxy.register import USED_CLIENT_SECONDS
 from okta_mcp.oauth_proxy.responses import CONSENT_FORM, Responses
 from okta_mcp.oauth_proxy.scopes import NoScopeLeftError, cut_with_role
@@ -50,6 +52,7 @@ class ConsentStep:
     def __init__(
         self,
         records: Records,
+        clients: Clients,
         grants: Grants,
         roles: LiveRoles,
         policy: Policy,
@@ -60,6 +63,7 @@ class ConsentStep:
         now: Callable[[], float],
     ) -> None:
         self._records = records
+        self._clients = clients
         self._grants = grants
         self._roles = roles
         self._policy = policy
@@ -70,10 +74,11 @@ class ConsentStep:
 
     async def answer(self, request: Request, checked: CheckedRequest, session: Session) -> Response:
         """A code where an earlier answer holds, else the page that asks."""
-        client, role, scopes = await self._subject(checked, session)
+        client, role, scopes = await self._subject(request, checked, session)
         if scopes is None:
             return self._no_scope_left(checked)
         if await self._is_remembered(checked, session, scopes):
+            await self.answer_once(checked)
             return await self._approved(
                 request, client, checked, session, scopes, role, "consent.remembered"
             )
@@ -90,7 +95,7 @@ class ConsentStep:
         self, request: Request, checked: CheckedRequest, session: Session
     ) -> Response:
         """The person pressed `Allow`: a grant and its code."""
-        client, role, scopes = await self._subject(checked, session)
+        client, role, scopes = await self._subject(request, checked, session)
         if scopes is None:
             return self._no_scope_left(checked)
         remembered = RememberedConsent(self._now() + self._consent_ttl_seconds)
@@ -101,14 +106,22 @@ class ConsentStep:
             request, client, checked, session, scopes, role, "consent.granted"
         )
 
+    async def answer_once(self, checked: CheckedRequest) -> None:
+        """Raises `PageError` where the client has its answer to this request already."""
+        first = await self._records.answered_forms.put(
+            checked.id, Mark(at=self._now()), FORM_TTL_SECONDS, if_absent=True
+        )
+        if not first:
+            raise PageError("sign_in_used")
+
     async def _subject(
-        self, checked: CheckedRequest, session: Session
+        self, request: Request, checked: CheckedRequest, session: Session
     ) -> tuple[Client, Role, tuple[str, ...] | None]:
         """The client, the person's role, and the scopes it leaves; None where it leaves none.
 
         Raises `PageError` where the person has no role, or it cannot be known.
         """
-        client = await self._records.clients.get(checked.client_id)
+        client = await self._clients.find(checked.client_id, address_of(request))
         if client is None:
             raise PageError("unknown_client")
         try:
@@ -275,7 +288,7 @@ class ConsentEndpoint:
             if checked is None:
                 raise PageError("invalid_request")
             session = await self._session_of_form(request, form) if decision == "allow" else None
-            await self._answer_once(checked)
+            await self._step.answer_once(checked)
         except PageError as error:
             self._audit.write("consent.refused", "refused", reason=error.reason, **trace(request))
             raise
@@ -294,13 +307,6 @@ class ConsentEndpoint:
         if session.user_id != form.user_id:
             raise PageError("other_person", finishes=form.request)
         return session
-
-    async def _answer_once(self, checked: CheckedRequest) -> None:
-        first = await self._records.answered_forms.put(
-            checked.id, Mark(at=self._now()), FORM_TTL_SECONDS, if_absent=True
-        )
-        if not first:
-            raise PageError("sign_in_used")
 
     async def _denied(self, request: Request, form: Form, checked: CheckedRequest) -> Response:
         session = await self._sessions.of(request)

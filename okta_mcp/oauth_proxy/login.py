@@ -59,13 +59,18 @@ class Legs:
         )
         await self._records.legs.put(digest(state), leg, LEG_TTL_SECONDS)
         if checked is not None:
+            await self._end_earlier(checked, digest(state))
+        return state, nonce, verifier, self._signer.sign(binding).decode()
+
+    async def _end_earlier(self, checked: CheckedRequest, state_digest: str) -> None:
+        """Make this the newest trip of its request; of presses at one moment, one stays."""
+        latest = LatestLeg(state_digest)
+        while not await self._records.latest_legs.put(
+            checked.id, latest, LEG_TTL_SECONDS, if_absent=True
+        ):
             earlier = await self._records.latest_legs.take(checked.id)
             if earlier is not None:
                 await self._records.legs.delete(earlier.state_digest)
-            await self._records.latest_legs.put(
-                checked.id, LatestLeg(digest(state)), LEG_TTL_SECONDS
-            )
-        return state, nonce, verifier, self._signer.sign(binding).decode()
 
     def bind(self, response: Response, cookie: str) -> None:
         """Give the browser the cookie that proves, at the callback, that it started the trip."""

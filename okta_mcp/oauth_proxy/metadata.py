@@ -8,7 +8,8 @@ clients ask for what the authorization server lists (design 15).
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from okta_mcp.oauth_proxy.register import AUTH_METHODS, GRANT_TYPES
+from okta_mcp.oauth_proxy.client_metadata import GRANT_TYPES
+from okta_mcp.oauth_proxy.register import AUTH_METHODS
 from okta_mcp.rbac.families import SUPPORTED_SCOPES
 
 AUTHORIZATION_SERVER_PATH = "/.well-known/oauth-authorization-server"
@@ -18,7 +19,7 @@ PROTECTED_RESOURCE_PATH = "/.well-known/oauth-protected-resource"
 class MetadataEndpoint:
     """`issuer` is this server's public origin, `resource_url` that of /mcp."""
 
-    def __init__(self, *, issuer: str, resource_url: str) -> None:
+    def __init__(self, *, issuer: str, resource_url: str, takes_client_documents: bool) -> None:
         self._authorization_server = {
             "issuer": issuer,
             "authorization_endpoint": f"{issuer}/oauth/authorize",
@@ -33,6 +34,7 @@ class MetadataEndpoint:
             "revocation_endpoint_auth_methods_supported": list(AUTH_METHODS),
             "code_challenge_methods_supported": ["S256"],
             "authorization_response_iss_parameter_supported": True,
+            "client_id_metadata_document_supported": takes_client_documents,
         }
         self._protected_resource = {
             "resource": resource_url,

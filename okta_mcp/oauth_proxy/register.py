@@ -4,7 +4,6 @@ Anybody may register; what a client says of itself is a claim and is shown as on
 metadata is ever fetched, nothing unknown is kept, and the answer says what was stored.
 """
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -12,16 +11,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from okta_mcp.audit.writer import Audit
+from okta_mcp.oauth_proxy.client_metadata import checked_metadata, json_object
 from okta_mcp.oauth_proxy.errors import TokenError
 from okta_mcp.oauth_proxy.parameters import ParametersError, bounded_body
 from okta_mcp.oauth_proxy.rates import Rate
-from okta_mcp.oauth_proxy.redirect_uris import (
-    LONGEST_URI,
-    MOST_REDIRECT_URIS,
-    RedirectUriError,
-    check_redirect_uri,
-)
-from okta_mcp.oauth_proxy.scopes import LONGEST_SCOPE, supported
 from okta_mcp.oauth_proxy.suspicion import Suspicion
 from okta_mcp.oauth_proxy.tokens import CLIENT_SECRET, new_client_id, new_secret
 from okta_mcp.oauth_proxy.trace import trace
@@ -29,9 +22,7 @@ from okta_mcp.stores.interface import StoreFullError
 from okta_mcp.stores.records import Client, Records, digest
 
 LARGEST_REGISTRATION = 64 * 1024
-LONGEST_NAME = 128
 AUTH_METHODS = ("none", "client_secret_post", "client_secret_basic")
-GRANT_TYPES = ("authorization_code", "refresh_token")
 # A registration that nobody ever authorised is forgotten after a day, a used one after a season.
 UNUSED_CLIENT_SECONDS = 24 * 3600
 USED_CLIENT_SECONDS = 90 * 24 * 3600
@@ -39,8 +30,6 @@ USED_CLIENT_SECONDS = 90 * 24 * 3600
 _EVICTABLE_SECONDS = 3600
 _EVICTION_INTERVAL_SECONDS = 10
 
-_WEB_URIS = ("logo_uri", "client_uri", "tos_uri", "policy_uri", "jwks_uri")
-_MOST_CONTACTS = 10
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 
@@ -147,42 +136,27 @@ class RegistrationEndpoint:
         )
 
     def _checked(self, metadata: dict[str, Any]) -> tuple[Client, str | None]:
-        name = _text(metadata, "client_name", LONGEST_NAME) or ""
-        redirect_uris = self._redirect_uris(metadata)
-        _check_web_uris(metadata)
-        _check_contacts(metadata)
-        _check_response_types(metadata)
-        if metadata.get("software_statement") is not None:
-            raise TokenError("invalid_software_statement", "software statements are not accepted")
-        auth_method = _text(metadata, "token_endpoint_auth_method", 64) or "client_secret_basic"
+        checked = checked_metadata(
+            metadata, redirect_schemes=self._redirect_schemes, redirect_hosts=self._redirect_hosts
+        )
+        auth_method = checked.auth_method or "client_secret_basic"
         if auth_method not in AUTH_METHODS:
-            raise _bad(f"token_endpoint_auth_method must be one of {', '.join(AUTH_METHODS)}")
+            raise TokenError(
+                "invalid_client_metadata",
+                f"token_endpoint_auth_method must be one of {', '.join(AUTH_METHODS)}",
+            )
         secret = None if auth_method == "none" else new_secret(CLIENT_SECRET)
-        scope = _text(metadata, "scope", LONGEST_SCOPE)
         client = Client(
             client_id=new_client_id(),
-            name=name,
-            redirect_uris=redirect_uris,
-            grant_types=_grant_types(metadata),
+            name=checked.name,
+            redirect_uris=checked.redirect_uris,
+            grant_types=checked.grant_types,
             auth_method=auth_method,
             secret_digest=digest(secret) if secret else None,
-            scope=" ".join(supported(scope)) or None if scope else None,
+            scope=checked.scope,
             created_at=self._now(),
         )
         return client, secret
-
-    def _redirect_uris(self, metadata: dict[str, Any]) -> tuple[str, ...]:
-        uris = metadata.get("redirect_uris")
-        if not isinstance(uris, list) or not 1 <= len(uris) <= MOST_REDIRECT_URIS:
-            raise _bad_redirect(f"redirect_uris must be a list of 1 to {MOST_REDIRECT_URIS} URIs")
-        for uri in uris:
-            if not isinstance(uri, str):
-                raise _bad_redirect("redirect_uris must hold strings")
-            try:
-                check_redirect_uri(uri, self._redirect_schemes, self._redirect_hosts)
-            except RedirectUriError as error:
-                raise _bad_redirect(f"a redirect URI {error}") from None
-        return tuple(dict.fromkeys(uris))
 
 
 async def _metadata(request: Request) -> dict[str, Any]:
@@ -190,16 +164,9 @@ async def _metadata(request: Request) -> dict[str, Any]:
     if media_type != "application/json":
         raise TokenError("invalid_client_metadata", "the body must be application/json", status=415)
     try:
-        metadata = json.loads(await bounded_body(request, LARGEST_REGISTRATION))
-        # Half a surrogate pair passes as JSON, but can be neither stored nor answered.
-        json.dumps(metadata, ensure_ascii=False).encode()
+        return json_object(await bounded_body(request, LARGEST_REGISTRATION))
     except ParametersError as error:
         raise TokenError("invalid_client_metadata", error.reason, status=error.status) from None
-    except (ValueError, RecursionError):
-        raise _bad("the body must be JSON") from None
-    if not isinstance(metadata, dict):
-        raise _bad("the body must be a JSON object")
-    return metadata
 
 
 def _answer(client: Client, secret: str | None) -> dict[str, Any]:
@@ -217,49 +184,3 @@ def _answer(client: Client, secret: str | None) -> dict[str, Any]:
     if secret is not None:
         answer |= {"client_secret": secret, "client_secret_expires_at": 0}
     return answer
-
-
-def _text(metadata: dict[str, Any], name: str, longest: int) -> str | None:
-    value = metadata.get(name)
-    if value is None:
-        return None
-    if not isinstance(value, str) or len(value) > longest:
-        raise _bad(f"{name} must be text of at most {longest} characters")
-    return value
-
-
-def _check_web_uris(metadata: dict[str, Any]) -> None:
-    for name in _WEB_URIS:
-        uri = _text(metadata, name, LONGEST_URI)
-        if uri and not uri.startswith("https://"):
-            raise _bad(f"{name} must be https")
-
-
-def _check_contacts(metadata: dict[str, Any]) -> None:
-    contacts = metadata.get("contacts")
-    if contacts is not None and (not isinstance(contacts, list) or len(contacts) > _MOST_CONTACTS):
-        raise _bad(f"contacts must be a list of at most {_MOST_CONTACTS} entries")
-
-
-def _check_response_types(metadata: dict[str, Any]) -> None:
-    response_types = metadata.get("response_types", ["code"])
-    if not isinstance(response_types, list) or "code" not in response_types:
-        raise _bad("response_types must hold code, the only one supported")
-
-
-def _grant_types(metadata: dict[str, Any]) -> tuple[str, ...]:
-    """Those of ours that were asked for; RFC 7591's default is `authorization_code` alone."""
-    asked = metadata.get("grant_types")
-    if asked is None:
-        return ("authorization_code",)
-    if not isinstance(asked, list) or "authorization_code" not in asked:
-        raise _bad("grant_types must hold authorization_code")
-    return tuple(name for name in GRANT_TYPES if name in asked)
-
-
-def _bad(description: str) -> TokenError:
-    return TokenError("invalid_client_metadata", description)
-
-
-def _bad_redirect(description: str) -> TokenError:
-    return TokenError("invalid_redirect_uri", description)

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from okta_mcp.oauth_proxy.client_documents import document_host, is_document_url
 from okta_mcp.oauth_proxy.errors import PageError
 from okta_mcp.oauth_proxy.forms import Form, Forms
 from okta_mcp.oauth_proxy.redirect_uris import redirect_target
@@ -62,6 +63,9 @@ class Responses:
             redirect_uri=redirect_uri,
             redirect_host=target.host,
             kind=target.kind,
+            document_host=(
+                document_host(client.client_id) if is_document_url(client.client_id) else ""
+            ),
             is_known_host=target.host.lower() in self._known_hosts,
         )
 

@@ -6,6 +6,7 @@ exit status 2 and a line for each problem.
 """
 
 import contextlib
+import errno
 import socket
 import sys
 from collections.abc import Iterator
@@ -104,16 +105,24 @@ def _listeners(settings: Settings) -> list[socket.socket]:
         )
     }
     listeners: list[socket.socket] = []
+    refused = ""
     for family, address in sorted(found):
-        with contextlib.suppress(OSError):
+        try:
             listeners.append(
                 socket.create_server((str(address), settings.port), family=family, backlog=1024)
             )
-    if not listeners:
+        except OSError as error:
+            # A name may stand for an address that this machine does not have (::1); a port that
+            # another program has on one of them would send people there.
+            if error.errno != errno.EADDRNOTAVAIL:
+                refused = error.strerror or "refused"
+    if refused or not listeners:
+        for listener in listeners:
+            listener.close()
         raise SettingsError(
             [
-                f"--port: cannot listen on {settings.host} port {settings.port};"
-                " another program may use it. Example: --port 3011"
+                f"--port: cannot listen on {settings.host} port {settings.port}:"
+                f" {refused or 'no such address here'}. Example: --port 3011"
             ]
         )
     return listeners

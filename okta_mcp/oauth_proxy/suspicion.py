@@ -6,6 +6,7 @@ for a SIEM's rule.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -49,9 +50,10 @@ _PRODUCTS = (
 class Suspicion:
     """Remembers what was refused, and tells what is odd. `from_address`: ten in ten minutes."""
 
-    def __init__(self, records: Records, from_address: Rate) -> None:
+    def __init__(self, records: Records, from_address: Rate, now: Callable[[], float]) -> None:
         self._records = records
         self._from_address = from_address
+        self._now = now
 
     async def reasons(
         self, request: Request, name: str, redirect_uris: tuple[str, ...]
@@ -78,7 +80,7 @@ class Suspicion:
             if isinstance(text, str) and text:
                 try:
                     await self._records.refused_registrations.put(
-                        digest(text), Mark(at=0), _REFUSED_SECONDS
+                        digest(text), Mark(at=self._now()), _REFUSED_SECONDS
                     )
                 except StoreFullError:
                     return

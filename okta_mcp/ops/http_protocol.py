@@ -27,18 +27,17 @@ from okta_mcp.ops.request_framing import (
     RequestFraming,
 )
 
-# Long enough for a client to read why; the connection counts until then.
-_LINGER_SECONDS = 1.0
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class ConnectionLimits:
-    """What one peer may take: seconds for the whole head, seconds for the whole body after it,
-    and open connections of all peers together."""
+    """Seconds for the whole head, seconds for the whole body after it, seconds for a refused peer
+    to read why and close, and open connections of all peers together."""
 
     head_seconds: float = 15
     body_seconds: float = 15
+    linger_seconds: float = 1
     # Each is a file descriptor, and 1,024 is what a process has where nobody raised it. Okta,
     # the store and the audit trail need some too.
     connections: int = 800
@@ -73,9 +72,9 @@ class _Bounds(asyncio.Protocol):
         self._request = RequestFraming()
         self._timer: asyncio.TimerHandle | None = None
         self._is_refused = False
+        self._was_paused = False
         if len(self.server_state.connections) > self.limits.connections:
             self._answer(503, "too many connections")
-            self._is_refused = True
             # At once: to linger is a luxury that a full server has not.
             self.transport.close()
         else:
@@ -92,8 +91,7 @@ class _Bounds(asyncio.Protocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()  # type: ignore[misc]  # of the protocol behind
-        if not self._is_refused:
-            self._advance()
+        self._advance()
 
     def _advance(self) -> None:
         """Give the parser what is ready, until more must come or an answer must go out."""
@@ -119,11 +117,13 @@ class _Bounds(asyncio.Protocol):
                 self._refuse(refused.status, refused.reason)
                 return
             if self._request.has_head and not had_head:
+                self._was_paused = False
                 self._start_timer(self.limits.body_seconds)
             if self._request.is_complete:
                 self._stop_timer()
             if passed:
                 super().data_received(passed)
+                self._was_paused |= self.flow.read_paused
             if not self._request.is_complete:
                 return
 
@@ -146,8 +146,10 @@ class _Bounds(asyncio.Protocol):
             self._timer = None
 
     def _be_late(self) -> None:
-        if self._request.has_head and self.flow.read_paused:
-            # It is the application that does not read.
+        if self._request.has_head and self._was_paused:
+            # uvicorn stopped reading, because the application was slow to. That is not the peer's
+            # fault, so it gets the full time again.
+            self._was_paused = self.flow.read_paused
             self._start_timer(self.limits.body_seconds)
         elif self._request.has_head:
             self._refuse(408, "the body took too long")
@@ -162,11 +164,12 @@ class _Bounds(asyncio.Protocol):
         serve nothing more of this connection."""
         self._is_refused = True
         self._held.clear()
-        self._unset_keepalive_if_required()  # type: ignore[attr-defined]
         _log.debug("refused a request with %d: %s", status, reason)
         cycle = self.cycle if self._request.has_head else None
         if cycle is not None and not cycle.response_complete:
             cycle.disconnected = True
+            # Nor may uvicorn still say 100 Continue when the application reads.
+            cycle.waiting_for_100_continue = False
             cycle.message_event.set()
         if cycle is not None and cycle.response_started:
             # A second answer inside the first is what a smuggler hopes for.
@@ -179,7 +182,7 @@ class _Bounds(asyncio.Protocol):
             self.transport.write_eof()
         self._stop_timer()
         # Not close(), which waits for a peer that never reads.
-        self._timer = self.loop.call_later(_LINGER_SECONDS, self.transport.abort)
+        self._timer = self.loop.call_later(self.limits.linger_seconds, self.transport.abort)
 
     def _answer(self, status: int, reason: str) -> None:
         headers = [

@@ -42,6 +42,7 @@ class RequestFraming:
         self.is_complete = False
         self._lines: list[bytes] = []
         self._head_size = 0
+        self._header_count = 0
         self._is_http_1_0 = False
         self._headers: dict[bytes, list[bytes]] = {}
         # Bytes of the body that may pass before the next decision.
@@ -112,7 +113,8 @@ class RequestFraming:
                 _refuse("a header is malformed")
             name, value = parts[1].lower(), parts[2].strip(b" \t")
             self._headers.setdefault(name, []).append(value)
-            if sum(map(len, self._headers.values())) > MOST_HEADERS:
+            self._header_count += 1
+            if self._header_count > MOST_HEADERS:
                 _refuse(f"more than {MOST_HEADERS} headers", 431)
             if name == b"upgrade":
                 # Not offered, and RFC 9110 section 7.8 lets a server ignore it. The parsers must

@@ -52,7 +52,10 @@ async def registered(records: Records) -> Records:
 
 async def checked(registered: Records, query: str) -> CheckedRequest:
     request, client = await checked_request(
-        Parameters(query), registered, resource_url=RESOURCE_URL, fetch_site="cross-site"
+        Parameters(query),
+        registered.clients.get,
+        resource_url=RESOURCE_URL,
+        fetch_site="cross-site",
     )
     assert client.client_id == request.client_id
     return request

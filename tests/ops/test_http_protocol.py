@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -71,7 +72,7 @@ REFUSED = {
     "TRACK": (405, b"TRACK / HTTP/1.1\r\nHost: a\r\n\r\n"),
     "get": (405, b"get / HTTP/1.1\r\nHost: a\r\n\r\n"),
     "101 headers": (431, get(HOST + b"X: a\r\n" * 100)),
-    "head over 64 KiB": (431, get(HOST + b"X: " + b"a" * 65536 + b"\r\n")),
+    "head over 64 KiB": (431, get(HOST + b"X: " + b"a" * (65536 - 31) + b"\r\n")),
     "head over 64 KiB, one line": (431, b"GET /" + b"a" * 65536),
     "chunk size not hex": (400, post(CHUNKED, b"x\r\n")),
     "chunk size with 0x": (400, post(CHUNKED, b"0x1\r\na\r\n0\r\n\r\n")),
@@ -109,10 +110,12 @@ class Application:
 
     served: list[str] = field(default_factory=list)
     saw_disconnect: asyncio.Event = field(default_factory=asyncio.Event)
-    may_answer: asyncio.Event = field(default_factory=asyncio.Event)
+    may_go_on: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.served.append(scope["path"])
+        if scope["path"] == "/waits":
+            await self.may_go_on.wait()
         body = b""
         more = scope["path"] != "/unread"
         if scope["path"] == "/half-answered":
@@ -125,8 +128,6 @@ class Application:
                 return
             body += message["body"]
             more = message["more_body"]
-        if scope["path"] == "/waits":
-            await self.may_answer.wait()
         length = str(len(body)).encode()
         headers = [(b"content-length", length)]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -173,7 +174,7 @@ def start(request: pytest.FixtureRequest) -> Start:
         application = Application()
         config = uvicorn.Config(
             application,
-            http=http_protocol(limits or ConnectionLimits(), request.param),
+            http=http_protocol(limits or ConnectionLimits(linger_seconds=60), request.param),
             ws="none",
             log_config=None,
             timeout_keep_alive=keep_alive,  # type: ignore[arg-type]
@@ -199,10 +200,12 @@ def start(request: pytest.FixtureRequest) -> Start:
                 with contextlib.suppress(ConnectionError):
                     await writer.wait_closed()
 
-        yield Running(application, connect)
-        server.close()
-        for left in state.connections:
-            left.transport.abort()
+        try:
+            yield Running(application, connect)
+        finally:
+            server.close()
+            for left in state.connections:
+                left.transport.abort()
         async with asyncio.timeout(3):
             await asyncio.gather(server.wait_closed(), *state.tasks)
 
@@ -220,6 +223,8 @@ async def test_unreadable_request_is_refused_and_nothing_after_it_served(
         assert answered == status
         assert b"reflected" not in body
         assert await connection.rest() == b""
+        await connection.send(SMUGGLED)
+        await asyncio.sleep(0.01)
         assert "/smuggled" not in running.application.served
 
 
@@ -234,10 +239,22 @@ async def test_refusal_in_the_middle_of_an_answer_is_not_written_into_it(start: 
         assert running.application.served == ["/half-answered"]
 
 
+async def test_continue_is_not_said_after_a_refusal(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with start() as running, running.connect() as connection:
+        await connection.send(post(CHUNKED + b"Expect: 100-continue\r\n", b"x\r\n", b"/waits"))
+        assert (await connection.answer())[0] == 400
+        running.application.may_go_on.set()
+        await asyncio.wait_for(running.application.saw_disconnect.wait(), 1)
+        assert await connection.rest() == b""
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
 async def test_bad_request_behind_a_good_one_is_refused_after_its_answer(start: Start) -> None:
     async with start() as running, running.connect() as connection:
         await connection.send(get(target=b"/waits") + get(b"") + SMUGGLED)
-        running.application.may_answer.set()
+        running.application.may_go_on.set()
         assert (await connection.answer())[0] == 200
         assert (await connection.answer())[0] == 400
         assert await connection.rest() == b""
@@ -250,7 +267,7 @@ async def test_much_behind_an_unanswered_request_ends_the_connection(start: Star
         await connection.send(get(target=b"/waits") + b"a" * 100_000)
         with contextlib.suppress(ConnectionError):
             assert await connection.rest() == b""
-        running.application.may_answer.set()
+        running.application.may_go_on.set()
 
 
 async def test_405_says_which_methods_there_are(start: Start) -> None:
@@ -308,12 +325,13 @@ async def test_slow_body_is_dropped_and_the_application_sees_a_disconnect(
     start: Start, sent: bytes
 ) -> None:
     """L-04."""
-    limits = ConnectionLimits(body_seconds=SHORT)
+    limits = ConnectionLimits(body_seconds=SHORT, linger_seconds=60)
     async with start(limits) as running, running.connect() as connection:
         await connection.send(sent)
         assert (await connection.answer())[0] == 408
         assert await connection.rest() == b""
-        await running.application.saw_disconnect.wait()
+        # At once, not when the connection is gone.
+        await asyncio.wait_for(running.application.saw_disconnect.wait(), SHORT)
 
 
 async def test_slow_body_that_nobody_reads_is_dropped_without_a_second_answer(start: Start) -> None:
@@ -332,14 +350,53 @@ async def test_body_after_an_early_answer_leaves_an_idle_connection_that_ends(st
         assert await connection.rest() == b""
 
 
-async def test_slow_application_is_not_the_peers_fault(start: Start) -> None:
+async def test_refused_peer_that_does_not_close_is_cut(start: Start) -> None:
+    limits = ConnectionLimits(linger_seconds=SHORT)
+    async with start(limits) as running, running.connect() as connection:
+        await connection.send(get(b""))
+        assert (await connection.answer())[0] == 400
+        with pytest.raises(ConnectionError):
+            await asyncio.wait_for(_drip(connection), 3)
+
+
+async def test_begun_request_is_not_cut_as_an_idle_connection(start: Start) -> None:
+    async with start(keep_alive=SHORT) as running, running.connect() as connection:
+        await connection.send(get())
+        assert (await connection.answer())[0] == 200
+        await connection.send(get()[:9])
+        await asyncio.sleep(2 * SHORT)
+        await connection.send(get()[9:])
+        assert (await connection.answer())[0] == 200
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        get(target=b"/waits"),
+        # More than uvicorn reads ahead of the application.
+        post(HOST + b"Content-Length: 900000\r\n", b"a" * 900_000, target=b"/waits"),
+    ],
+    ids=["answer", "body"],
+)
+async def test_slow_application_is_not_the_peers_fault(start: Start, sent: bytes) -> None:
     limits = ConnectionLimits(head_seconds=SHORT, body_seconds=SHORT)
     async with start(limits) as running, running.connect() as connection:
-        await connection.send(get(target=b"/waits"))
+        connection.writer.write(sent)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(connection.reader.read(1), 2 * SHORT)
-        running.application.may_answer.set()
+        running.application.may_go_on.set()
         assert (await connection.answer())[0] == 200
+
+
+async def test_slow_body_is_dropped_also_after_the_application_was_slow(start: Start) -> None:
+    limits = ConnectionLimits(body_seconds=SHORT)
+    async with start(limits) as running, running.connect() as connection:
+        sent = post(HOST + b"Content-Length: 900000\r\n", b"a" * 800_000, target=b"/waits")
+        connection.writer.write(sent)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(connection.reader.read(1), 2 * SHORT)
+        running.application.may_go_on.set()
+        assert (await connection.answer())[0] == 408
 
 
 async def test_connection_over_the_cap_gets_503_and_is_closed(start: Start) -> None:

@@ -30,6 +30,11 @@ _BODIES = st.sampled_from(
 )
 
 
+def test_tls_on_a_plain_port_is_refused_at_its_first_byte() -> None:
+    with pytest.raises(RefusedRequestError):
+        RequestFraming().take(bytearray(b"\x16"))
+
+
 @given(st.binary(max_size=200), st.integers(0, 60))
 def test_noise_is_refused_or_awaited_and_never_another_error(noise: bytes, keep: int) -> None:
     with contextlib.suppress(RefusedRequestError):

@@ -10,10 +10,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import jwt
+import pytest
 
 from okta_mcp.sandbox.app import build_app
 from okta_mcp.sandbox.state import Registration, SandboxState
-from tests.sandbox.organisation import NOW, ORG, TOKEN
+from tests.sandbox.organisation import NOW, ORG, TOKEN, fresh
 
 CALLBACK = "http://localhost:3001/oauth/callback"
 SIGNED_OUT = "http://localhost:3001/oauth/signed-out"
@@ -39,9 +40,11 @@ def _state() -> SandboxState:
 
 @contextmanager
 def fresh_state() -> Iterator[SandboxState]:
-    """The organisation as at its start; making the keys again would take long."""
-    yield _state()
-    _state().reset()
+    """The organisation as at its start; making the keys and seeding again would take long."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("okta_mcp.sandbox.state.seeded", lambda now: fresh())
+        _state().reset()
+        yield _state()
 
 
 class Person(httpx.AsyncClient):

@@ -19,8 +19,7 @@ async def control(person: Person, verb: str, body: Any = None, **options: Any) -
     return await person.post(f"/__sandbox/{verb}", headers=headers, **sent, **options)
 
 
-@pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "OPTIONS"])
-@pytest.mark.parametrize("verb", ["reset", "requests", "settings", "nothing"])
+@pytest.mark.parametrize(("method", "verb"), [("POST", "reset"), ("GET", "requests"), ("PUT", "x")])
 @pytest.mark.parametrize("secret", [None, "", "wrong", "é"])
 async def test_without_the_secret_it_is_like_any_unknown_path(
     person: Person, method: str, verb: str, secret: str | None

@@ -1,14 +1,22 @@
 """Who attacks, and the application where time and races are the test's own."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
-from tests.vocabulary.browser import Browser
+from tests.vocabulary.browser import PLAIN, Browser
 from tests.vocabulary.in_process import LocalServer, local_server
 from tests.vocabulary.oauth_client import OAuthClient
 from tests.vocabulary.processes import SandboxProcess, ServerProcess
+
+
+@pytest.fixture
+def stranger() -> Iterator[httpx.Client]:
+    """Anybody, with nothing in hand."""
+    with httpx.Client(timeout=15, verify=PLAIN) as client:
+        yield client
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import httpx
 import pytest
 
 from okta_mcp.rbac.families import SUPPORTED_SCOPES
-from tests.vocabulary.browser import PLAIN
 from tests.vocabulary.oauth_client import OAuthClient
 from tests.vocabulary.processes import SandboxProcess, ServerProcess
 
@@ -17,8 +16,10 @@ PROTECTED_RESOURCE = "/.well-known/oauth-protected-resource"
 DOCUMENTS = [AUTHORIZATION_SERVER, PROTECTED_RESOURCE, f"{PROTECTED_RESOURCE}/mcp"]
 
 
-def document(server: ServerProcess, path: str = AUTHORIZATION_SERVER, **headers: str) -> Any:
-    return httpx.get(verify=PLAIN, url=f"{server.url}{path}", headers=headers).json()
+def document(
+    stranger: httpx.Client, server: ServerProcess, path: str = AUTHORIZATION_SERVER, **headers: str
+) -> Any:
+    return stranger.get(f"{server.url}{path}", headers=headers).json()
 
 
 FORGED_HOSTS: list[dict[str, str]] = [
@@ -41,49 +42,57 @@ FORGED_HOSTS: list[dict[str, str]] = [
 @pytest.mark.parametrize("path", DOCUMENTS)
 @pytest.mark.parametrize("headers", FORGED_HOSTS, ids=str)
 def test_no_header_changes_a_document(
-    server: ServerProcess, path: str, headers: dict[str, str]
+    stranger: httpx.Client, server: ServerProcess, path: str, headers: dict[str, str]
 ) -> None:
     """D-10."""
-    assert document(server, path, **headers) == document(server, path)
+    assert document(stranger, server, path, **headers) == document(stranger, server, path)
 
 
 @pytest.mark.parametrize("path", [*DOCUMENTS, "/", "/oauth/authorize", "/mcp"])
 @pytest.mark.parametrize("host", ["evil.example", "localhost@evil.example", "[", ""])
-def test_a_foreign_host_is_told_the_url_to_use(server: ServerProcess, path: str, host: str) -> None:
+def test_a_foreign_host_is_told_the_url_to_use(
+    stranger: httpx.Client, server: ServerProcess, path: str, host: str
+) -> None:
     """D-10: and nothing that it said itself."""
-    answer = httpx.get(verify=PLAIN, url=f"{server.url}{path}", headers={"Host": host})
+    answer = stranger.get(f"{server.url}{path}", headers={"Host": host})
     assert answer.status_code == 421
     assert server.url in answer.text
     assert "evil" not in answer.text
 
 
 @pytest.mark.parametrize("path", ["/oauth/authorize/?state=kept", "/mcp/", "/health/", "/oauth/"])
-def test_a_slash_too_many_is_not_redirected(server: ServerProcess, path: str) -> None:
+def test_a_slash_too_many_is_not_redirected(
+    stranger: httpx.Client, server: ServerProcess, path: str
+) -> None:
     """D-10, A-23: such a redirect would be built from the request's host and scheme."""
-    answer = httpx.get(verify=PLAIN, url=f"{server.url}{path}", headers={"Host": "localhost:1"})
+    answer = stranger.get(f"{server.url}{path}", headers={"Host": "localhost:1"})
     assert answer.status_code == 404
     assert "location" not in answer.headers
 
 
 @pytest.mark.parametrize("path", DOCUMENTS)
-def test_documents_are_json_for_anybody(server: ServerProcess, path: str) -> None:
+def test_documents_are_json_for_anybody(
+    stranger: httpx.Client, server: ServerProcess, path: str
+) -> None:
     """D-01, D-08: at the root and beside the path of /mcp."""
-    answer = httpx.get(verify=PLAIN, url=f"{server.url}{path}")
+    answer = stranger.get(f"{server.url}{path}")
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/json"
 
 
-def test_issuer_and_resource_are_the_configured_urls_byte_for_byte(server: ServerProcess) -> None:
+def test_issuer_and_resource_are_the_configured_urls_byte_for_byte(
+    stranger: httpx.Client, server: ServerProcess
+) -> None:
     """D-01, D-02, D-08: no slash is added, and both documents say the same."""
-    assert document(server)["issuer"] == server.url
+    assert document(stranger, server)["issuer"] == server.url
     for path in (PROTECTED_RESOURCE, f"{PROTECTED_RESOURCE}/mcp"):
-        assert document(server, path)["authorization_servers"] == [server.url]
-        assert document(server, path)["resource"] == server.mcp_url
+        assert document(stranger, server, path)["authorization_servers"] == [server.url]
+        assert document(stranger, server, path)["resource"] == server.mcp_url
 
 
-def test_every_url_is_on_this_server(server: ServerProcess) -> None:
+def test_every_url_is_on_this_server(stranger: httpx.Client, server: ServerProcess) -> None:
     """D-03: absolute, one origin, and nothing that a shell or a browser would act on."""
-    texts = json.dumps([document(server, path) for path in DOCUMENTS])
+    texts = json.dumps([document(stranger, server, path) for path in DOCUMENTS])
     urls = [text for text in texts.split('"') if "://" in text]
     assert len(urls) > 5
     for url in urls:
@@ -104,10 +113,10 @@ def test_every_url_is_on_this_server(server: ServerProcess) -> None:
     ],
 )
 def test_the_authorization_server_supports_exactly(
-    server: ServerProcess, name: str, value: Any
+    stranger: httpx.Client, server: ServerProcess, name: str, value: Any
 ) -> None:
     """D-14: test_authorization_request.py has `iss` on every answer, errors included."""
-    assert document(server)[name] == value
+    assert document(stranger, server)[name] == value
 
 
 @pytest.mark.parametrize(
@@ -121,8 +130,10 @@ def test_the_authorization_server_supports_exactly(
         pytest.param("request_uri_parameter_supported", id="A-13"),
     ],
 )
-def test_what_does_not_exist_is_not_advertised(server: ServerProcess, name: str) -> None:
-    assert name not in document(server)
+def test_what_does_not_exist_is_not_advertised(
+    stranger: httpx.Client, server: ServerProcess, name: str
+) -> None:
+    assert name not in document(stranger, server)
 
 
 @pytest.mark.parametrize(
@@ -136,38 +147,45 @@ def test_what_does_not_exist_is_not_advertised(server: ServerProcess, name: str)
         "/oauth/userinfo",
     ],
 )
-def test_this_is_no_openid_provider(server: ServerProcess, path: str) -> None:
+def test_this_is_no_openid_provider(
+    stranger: httpx.Client, server: ServerProcess, path: str
+) -> None:
     """D-09, D-12, D-15."""
-    assert httpx.get(verify=PLAIN, url=f"{server.url}{path}").status_code == 404
+    assert stranger.get(f"{server.url}{path}").status_code == 404
 
 
-def test_no_scope_changes_anything(server: ServerProcess) -> None:
+def test_no_scope_changes_anything(stranger: httpx.Client, server: ServerProcess) -> None:
     """D-13."""
     assert not [
         scope
-        for scope in document(server)["scopes_supported"]
+        for scope in document(stranger, server)["scopes_supported"]
         if not scope.endswith(".read") and scope != "offline_access"
     ]
 
 
 @pytest.mark.parametrize("path", [PROTECTED_RESOURCE, f"{PROTECTED_RESOURCE}/mcp"])
-def test_the_protected_resource_asks_for_no_scope(server: ServerProcess, path: str) -> None:
+def test_the_protected_resource_asks_for_no_scope(
+    stranger: httpx.Client, server: ServerProcess, path: str
+) -> None:
     """D-08."""
-    assert document(server, path)["bearer_methods_supported"] == ["header"]
-    assert "offline_access" not in json.dumps(document(server, path))
+    assert document(stranger, server, path)["bearer_methods_supported"] == ["header"]
+    assert "offline_access" not in json.dumps(document(stranger, server, path))
 
 
 def test_the_first_401_leads_to_the_protected_resource_and_names_no_scope(
+    stranger: httpx.Client,
     server: ServerProcess,
 ) -> None:
     """D-08."""
-    challenge = httpx.post(verify=PLAIN, url=server.mcp_url, json={}).headers["www-authenticate"]
+    challenge = stranger.post(server.mcp_url, json={}).headers["www-authenticate"]
     assert challenge == f'Bearer resource_metadata="{server.url}{PROTECTED_RESOURCE}/mcp"'
 
 
-async def test_every_advertised_grant_is_known(server: ServerProcess, client: OAuthClient) -> None:
+async def test_every_advertised_grant_is_known(
+    stranger: httpx.Client, server: ServerProcess, client: OAuthClient
+) -> None:
     """D-06: what is missing is another error than that the grant is not supported."""
-    for grant_type in document(server)["grant_types_supported"]:
+    for grant_type in document(stranger, server)["grant_types_supported"]:
         answer = await client.token(grant_type=grant_type)
         assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
     answer = await client.token(grant_type="password")
@@ -176,12 +194,12 @@ async def test_every_advertised_grant_is_known(server: ServerProcess, client: OA
 
 @pytest.mark.parametrize("endpoint", ["token", "revocation"])
 async def test_the_advertised_client_authentication_is_what_works(
-    server: ServerProcess, client: OAuthClient, endpoint: str
+    stranger: httpx.Client, server: ServerProcess, client: OAuthClient, endpoint: str
 ) -> None:
     """D-07: each method can be registered and is then the only one that is taken."""
-    methods = document(server)[f"{endpoint}_endpoint_auth_methods_supported"]
+    methods = document(stranger, server)[f"{endpoint}_endpoint_auth_methods_supported"]
     assert sorted(methods) == ["client_secret_basic", "client_secret_post", "none"]
-    url = document(server)[f"{endpoint}_endpoint"]
+    url = document(stranger, server)[f"{endpoint}_endpoint"]
     for method in methods:
         assert (await client.register(token_endpoint_auth_method=method)).status_code == 201
         secret = client.client_secret or "guessed"
@@ -210,19 +228,21 @@ async def test_an_authentication_that_is_not_advertised_cannot_be_registered(
         assert answer.json()["token_endpoint_auth_method"] == "client_secret_basic"
 
 
-async def test_a_public_client_can_revoke(server: ServerProcess, client: OAuthClient) -> None:
+async def test_a_public_client_can_revoke(
+    stranger: httpx.Client, server: ServerProcess, client: OAuthClient
+) -> None:
     """D-11: tests/e2e shows that the token is dead afterwards."""
-    url = document(server)["revocation_endpoint"]
+    url = document(stranger, server)["revocation_endpoint"]
     form = {"client_id": client.client_id, "token": "unknown"}
     assert (await client.http.post(url, data=form)).status_code == 200
     assert (await client.http.post(url, data={"token": "unknown"})).status_code == 401
 
 
 async def test_client_id_documents_are_advertised_only_where_they_are_taken(
-    server: ServerProcess, client: OAuthClient, sandbox: SandboxProcess
+    stranger: httpx.Client, server: ServerProcess, client: OAuthClient, sandbox: SandboxProcess
 ) -> None:
     """D-16."""
-    is_advertised = document(server).get("client_id_metadata_document_supported", False)
+    is_advertised = document(stranger, server).get("client_id_metadata_document_supported", False)
     url = client.authorization_url(client_id="https://client.invalid/mcp.json")
     answer = await client.http.get(url)
     assert answer.status_code == 400

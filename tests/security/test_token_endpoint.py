@@ -21,7 +21,7 @@ METHODS = ["client_secret_post", "client_secret_basic"]
 
 async def new_code(browser: Browser, client: OAuthClient, **changes: str | None) -> str:
     """A fresh code of Hana's for the client."""
-    await signed_in(browser, client, HANA, prompt="consent", **changes)
+    await signed_in(browser, client, HANA, **changes)
     await browser.press("Allow")
     return browser.answer["code"]
 
@@ -119,9 +119,14 @@ async def test_a_wrong_attempt_is_refused_and_uses_nothing_up(
         "the resource and more": f"{client.url}/mcp/other",
     }
     wrong = {name: known.get(value or "", value) for name, value in change.items()}
-    assert error_of(await client.redeem(code, **wrong)) == (400, error), requirement
+    right: dict[str, str | None] = {
+        "grant_type": "authorization_code",
+        "code": code,
+        "code_verifier": client.verifier,
+    }
+    assert error_of(await client.token(**(right | wrong))) == (400, error), requirement
     assert (await client.redeem(code)).status_code == 200
-    assert error_of(await client.redeem(code, **wrong)) == (400, error)
+    assert error_of(await client.token(**(right | wrong))) == (400, error)
     assert await is_open(client)
 
 
@@ -204,10 +209,10 @@ async def test_codes_and_tokens_are_long_and_never_the_same(
     browser: Browser, client: OAuthClient
 ) -> None:
     """K-19: 256 random bits behind a prefix. That only digests are stored: test_grants.py."""
-    codes = [await new_code(browser, client) for _ in range(2)]
-    tokens = []
-    for code in codes:
-        tokens.append((await client.redeem(code)).json()["access_token"])
+    codes = [await new_code(browser, client)]
+    await browser.open(client.authorization_url())
+    codes.append(browser.answer["code"])
+    tokens = [(await client.redeem(code)).json()["access_token"] for code in codes]
     assert all(re.fullmatch(CODE + "[A-Za-z0-9_-]{43}", code) for code in codes)
     assert all(re.fullmatch(ACCESS_TOKEN + "[A-Za-z0-9_-]{43}", token) for token in tokens)
     assert len({*codes, *tokens}) == 4
@@ -421,7 +426,7 @@ async def test_nothing_that_was_sent_is_said_back(
     } | {name: HOSTILE}
     answer = await client.http.post(f"{client.url}{path}", data=form)
     assert answer.status_code in (200, 400, 401)
-    for forbidden in ("9731", "script", "Traceback", ".py", "okta_mcp."):
+    for forbidden in ("9731", "<script", "Traceback", ".py", "okta_mcp."):
         assert forbidden not in answer.text
 
 
@@ -452,6 +457,7 @@ ELSEWHERE = "https://inspector.example"
 
 
 def paths_of(server: LocalServer) -> set[str]:
+    assert server.app is not None
     return {route.path for route in server.app.routes if isinstance(route, Route)}
 
 
@@ -489,13 +495,13 @@ async def test_no_page_may_read_what_has_cookies(local: LocalServer) -> None:
     assert {"/oauth/authorize", "/authorize", "/oauth/consent", "/oauth/callback"} <= rest
     assert {"/oauth/login", "/oauth/logout", "/oauth/connections"} <= rest
     for path in rest:
-        answers = [await preflight(client, path, method) for method in ("GET", "POST")]
+        answers = []
         for method in ("GET", "POST"):
-            answers.append(
-                await client.http.request(
-                    method, f"{client.url}{path}", headers={"origin": ELSEWHERE}
-                )
-            )
+            own = {"origin": ELSEWHERE}
+            answers += [
+                await preflight(client, path, method),
+                await client.http.request(method, f"{client.url}{path}", headers=own),
+            ]
         names = {name for answer in answers for name in answer.headers}
         assert not [name for name in names if name.startswith("access-control-")], path
 

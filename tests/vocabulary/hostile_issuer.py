@@ -266,6 +266,8 @@ def endless() -> Response:
     async def chunks() -> AsyncIterator[bytes]:
         while True:
             yield b" " * 65_536
+            # Somebody who hangs up has to be noticed.
+            await asyncio.sleep(0)
 
     return StreamingResponse(chunks(), media_type="application/json")
 

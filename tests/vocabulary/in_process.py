@@ -17,11 +17,12 @@ from unittest.mock import patch
 import httpx
 from starlette.applications import Starlette
 
-from okta_mcp.oauth_proxy import app as composition_root
+from okta_mcp.oauth_proxy import parts
+from okta_mcp.oauth_proxy.app import build_app
 from okta_mcp.settings import load_settings
 from okta_mcp.stores.memory import MemoryStore
 from tests.stores.interleaved import Interleaved
-from tests.vocabulary.browser import Browser
+from tests.vocabulary.browser import PLAIN, Browser
 from tests.vocabulary.oauth_client import OAuthClient
 
 
@@ -42,13 +43,12 @@ class MovedClock:
 
 
 @dataclass
-class LocalServer:
-    """The running application; its browsers and clients reach it without a socket."""
+class Place:
+    """A server, and as many browsers and clients as a test wants; over sockets if `app` is None."""
 
     url: str
-    app: Starlette
-    clock: MovedClock
     audit_file: Path
+    app: Starlette | None = None
     _opened: list[httpx.AsyncClient] = field(default_factory=list)
 
     def browser(self) -> Browser:
@@ -69,9 +69,16 @@ class LocalServer:
             await client.aclose()
 
     def _http(self) -> httpx.AsyncClient:
-        here = {self.url: httpx.ASGITransport(self.app)}
-        self._opened.append(httpx.AsyncClient(mounts=here, timeout=15))
+        here = {self.url: httpx.ASGITransport(self.app)} if self.app else {}
+        self._opened.append(httpx.AsyncClient(mounts=here, timeout=30, verify=PLAIN))
         return self._opened[-1]
+
+
+@dataclass
+class LocalServer(Place):
+    """The running application, which is reached without a socket."""
+
+    clock: MovedClock = field(default_factory=MovedClock)
 
 
 @contextlib.asynccontextmanager
@@ -88,10 +95,10 @@ async def local_server(
     def interleaved_store(now: MovedClock) -> Interleaved:
         return Interleaved(MemoryStore(now))
 
-    with patch.object(composition_root, "MemoryStore", interleaved_store):
-        app = composition_root.build_app(settings, now=clock)
+    with patch.object(parts, "MemoryStore", interleaved_store):
+        app = build_app(settings, now=clock)
     async with _lifespan_in_a_task(app):
-        server = LocalServer(url, app, clock, audit_file)
+        server = LocalServer(url, audit_file, app, clock=clock)
         yield server
         await server.close()
 

@@ -26,7 +26,9 @@ class OAuthClient:
     """A public client of one server. `http` sends without cookies."""
 
     url: str
-    http: httpx.AsyncClient = field(default_factory=lambda: httpx.AsyncClient(timeout=15, verify=PLAIN))
+    http: httpx.AsyncClient = field(
+        default_factory=lambda: httpx.AsyncClient(timeout=15, verify=PLAIN)
+    )
     client_id: str = ""
     client_secret: str | None = None
     verifier: str = field(default_factory=lambda: secrets.token_urlsafe(48))

@@ -4,13 +4,14 @@ import contextlib
 import json
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 
@@ -104,6 +105,11 @@ class ServerProcess:
     def mcp_url(self) -> str:
         return f"{self.url}/mcp"
 
+    @property
+    def resident_megabytes(self) -> float:
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+
     def events(self, name: str | None = None) -> list[dict[str, Any]]:
         """The audit trail so far, or the events of one name."""
         lines = [json.loads(line) for line in self.audit_file.read_text().splitlines()]
@@ -112,13 +118,20 @@ class ServerProcess:
 
 @contextlib.contextmanager
 def running_server(
-    folder: Path, port: int, environment: dict[str, str], *options: str
+    folder: Path,
+    port: int,
+    environment: dict[str, str],
+    *options: str,
+    trust: ssl.SSLContext | None = None,
 ) -> Iterator[ServerProcess]:
-    """A server on localhost that has answered /health. `folder` takes its files."""
+    """A server on localhost that has answered /health. `folder` takes its files.
+
+    `trust` is for one that speaks https itself: whom its callers trust.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     audit_file, log_file = folder / "audit.jsonl", folder / "server.log"
     clean = {"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT), "PYTHONWARNINGS": "default"}
-    url = f"http://localhost:{port}"
+    url = f"{'https' if trust else 'http'}://localhost:{port}"
     with (
         log_file.open("w") as log,
         subprocess.Popen(
@@ -133,19 +146,20 @@ def running_server(
     ):
         server = ServerProcess(url, process, audit_file, log_file, environment=environment)
         try:
-            server.seconds_to_health = _wait_for_health(server)
+            server.seconds_to_health = _wait_for_health(server, trust or False)
             yield server
         finally:
             process.terminate()
             process.wait(timeout=20)
 
 
-def _wait_for_health(server: ServerProcess) -> float:
+def _wait_for_health(server: ServerProcess, verify: ssl.SSLContext | Literal[False]) -> float:
     started = time.monotonic()
     while time.monotonic() - started < START_SECONDS:
         assert server.process.poll() is None, server.log_file.read_text()
         with contextlib.suppress(httpx.TransportError):
-            if httpx.get(f"{server.url}/health", timeout=5).status_code == 200:
+            answer = httpx.get(f"{server.url}/health", timeout=5, verify=verify)
+            if answer.status_code == 200:
                 return time.monotonic() - started
         time.sleep(0.02)
     raise AssertionError(f"no answer to /health: {server.log_file.read_text()}")

@@ -1,0 +1,229 @@
+"""The parts of the server, each made once from the settings and handed to those who need it.
+
+With `routes.py` and `app.py` this is the composition root: the only place where settings, concrete
+stores and libraries meet. Nothing is connected or started here.
+"""
+
+import asyncio
+import logging
+import secrets
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import httpx
+
+from okta_mcp.audit.writer import Audit
+from okta_mcp.mcp_endpoint.server import WHO_AM_I
+from okta_mcp.oauth_proxy.client_documents import ClientDocuments
+from okta_mcp.oauth_proxy.clients import Clients
+from okta_mcp.oauth_proxy.cookies import Cookies
+from okta_mcp.oauth_proxy.forms import Forms
+from okta_mcp.oauth_proxy.grants import Grants, Lifetimes
+from okta_mcp.oauth_proxy.login import Legs
+from okta_mcp.oauth_proxy.pinned_fetch import SystemResolver
+from okta_mcp.oauth_proxy.rates import AddressRates
+from okta_mcp.oauth_proxy.responses import Responses
+from okta_mcp.oauth_proxy.sessions import Sessions
+from okta_mcp.oauth_proxy.upstreams import Upstreams
+from okta_mcp.okta.api import OktaApi, api_token
+from okta_mcp.okta.directory import ClaimsDirectory, Directory, ManagementDirectory
+from okta_mcp.okta.oidc import OktaLogin
+from okta_mcp.pages import Pages
+from okta_mcp.rbac.policy import Policy, Role, shipped_policy
+from okta_mcp.rbac.roles import LiveRoles, RoleDecision, RoleMapping
+from okta_mcp.settings import Settings
+from okta_mcp.stores.memory import MemoryStore
+from okta_mcp.stores.records import Records
+from okta_mcp.stores.sealing import Sealer, derived_key
+from okta_mcp.tools import OktaTool, okta_tools
+from okta_mcp.tools.cursors import SealedCursors
+
+SANDBOX_NAME = "Northwind Bank (sandbox)"
+_OKTA_TIMEOUT_SECONDS = 10.0
+
+log = logging.getLogger("okta_mcp")
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What endpoints are made of."""
+
+    settings: Settings
+    now: Callable[[], float]
+    audit: Audit
+    http: httpx.AsyncClient
+    resolver: SystemResolver
+    records: Records
+    rates: AddressRates
+    login: OktaLogin
+    upstreams: Upstreams
+    grants: Grants
+    sessions: Sessions
+    roles: LiveRoles
+    policy: Policy
+    tools: list[OktaTool]
+    clients: Clients
+    legs: Legs
+    responses: Responses
+
+    @property
+    def resource_url(self) -> str:
+        """The public URL of /mcp: what tokens are for."""
+        return f"{self.settings.url}/mcp"
+
+
+def assembled(settings: Settings, now: Callable[[], float], sandbox_url: str | None) -> Parts:
+    """All parts of one server."""
+    secret = _secret(settings)
+    sealer = Sealer(secret, "sealing")
+    cookies = Cookies(is_https=settings.is_https)
+    audit = Audit(settings.audit_log, now)
+    records = Records(MemoryStore(now))
+    rates = AddressRates()
+    # A new client costs 20 ms for its TLS context: one for the life of the process.
+    http = httpx.AsyncClient(timeout=_OKTA_TIMEOUT_SECONDS, follow_redirects=False)
+    login = OktaLogin(
+        http,
+        issuer=settings.issuer,
+        client_id=settings.okta_client_id,
+        client_secret=settings.okta_client_secret.get_secret_value(),
+        auth_method=settings.okta_token_endpoint_auth_method,
+        redirect_uri=settings.redirect_uri,
+        now=now,
+    )
+    upstreams = Upstreams(records, sealer, login, ttl_seconds=settings.grant_ttl_seconds)
+    sessions = Sessions(records, sealer, cookies, ttl_seconds=settings.session_ttl_seconds, now=now)
+    grants = Grants(
+        records,
+        sealer,
+        upstreams,
+        audit,
+        lifetimes=Lifetimes(
+            code=settings.code_ttl_seconds,
+            access_token=settings.access_token_ttl_seconds,
+            grant=settings.grant_ttl_seconds,
+        ),
+        resource_url=f"{settings.url}/mcp",
+        now=now,
+    )
+    api = _okta_api(settings, http, now)
+    tools = okta_tools(api, SealedCursors(derived_key(secret, "cursors")), now)
+    resolver = SystemResolver()
+    redirect_hosts = _redirect_hosts(settings)
+    documents = ClientDocuments(
+        resolver,
+        # A context of its own, because its application protocols are set for these fetches alone.
+        ssl.create_default_context(),
+        rates=rates,
+        redirect_schemes=settings.redirect_schemes,
+        redirect_hosts=redirect_hosts,
+        now=now,
+    )
+    directory = _directory(api, login, upstreams)
+    organisation = SANDBOX_NAME if sandbox_url else urlsplit(settings.okta_org_url).netloc
+    return Parts(
+        settings=settings,
+        now=now,
+        audit=audit,
+        http=http,
+        resolver=resolver,
+        records=records,
+        rates=rates,
+        login=login,
+        upstreams=upstreams,
+        grants=grants,
+        sessions=sessions,
+        roles=_live_roles(settings, directory, grants, sessions, audit, now),
+        policy=shipped_policy(
+            {"tools": {tool.name: tool.scope for tool in tools}, "resources": {WHO_AM_I: None}}
+        ),
+        tools=tools,
+        clients=Clients(records, documents if settings.takes_client_documents else None),
+        legs=Legs(records, sealer, derived_key(secret, "binding cookies"), cookies),
+        responses=Responses(
+            Pages(organisation, settings.consent_notice),
+            Forms(sealer, derived_key(secret, "form cookies"), cookies, origin=settings.url),
+            issuer=settings.url,
+            known_hosts=redirect_hosts,
+        ),
+    )
+
+
+def _live_roles(
+    settings: Settings,
+    directory: Directory,
+    grants: Grants,
+    sessions: Sessions,
+    audit: Audit,
+    now: Callable[[], float],
+) -> LiveRoles:
+    async def end_person(user_id: str) -> None:
+        await grants.end_all(user_id, "account_inactive")
+        await sessions.end_all(user_id)
+
+    def role_changed(user_id: str, before: RoleDecision, after: RoleDecision) -> None:
+        audit.write(
+            "role.changed",
+            user_id=user_id,
+            role_before=before.role,
+            role=after.role,
+            groups=after.groups,
+            source=after.source,
+        )
+
+    mapping = RoleMapping(
+        {
+            Role.SUPER_ADMIN: settings.group_to_role_super_admin,
+            Role.SECURITY_ADMIN: settings.group_to_role_security_admin,
+            Role.VIEWER: settings.group_to_role_viewer,
+        }
+    )
+    return LiveRoles(
+        directory,
+        mapping,
+        ttl_seconds=settings.role_ttl_seconds,
+        now=now,
+        on_inactive=end_person,
+        on_change=role_changed,
+    )
+
+
+def _directory(api: OktaApi | None, login: OktaLogin, upstreams: Upstreams) -> Directory:
+    if api is not None:
+        return ManagementDirectory(api)
+    return ClaimsDirectory(login, upstreams.read, upstreams.write)
+
+
+def _okta_api(
+    settings: Settings, http: httpx.AsyncClient, now: Callable[[], float]
+) -> OktaApi | None:
+    if settings.api_auth == "claims" or settings.okta_api_token is None:
+        log.warning(
+            "no credentials for the Okta API: logins work, and roles come from the groups claim,"
+            " but tools that ask Okta will say what is missing. Set OKTA_API_TOKEN."
+        )
+        return None
+    return OktaApi(
+        http,
+        settings.okta_org_url,
+        api_token(settings.okta_api_token.get_secret_value()),
+        concurrency=settings.okta_concurrent_limit,
+        now=now,
+        sleep=asyncio.sleep,
+    )
+
+
+def _secret(settings: Settings) -> bytes:
+    if settings.session_secret_key is not None:
+        return settings.session_secret_key.get_secret_value().encode()
+    log.warning(
+        "SESSION_SECRET_KEY is not set: a random key is used, so a restart signs everybody out."
+        " The memory store forgets everything at a restart, too."
+    )
+    return secrets.token_bytes(32)
+
+
+def _redirect_hosts(settings: Settings) -> tuple[str, ...]:
+    return tuple(host.lower() for host in settings.redirect_hosts)

@@ -1,0 +1,215 @@
+"""The route table: the whole surface of the server, and the endpoints made for it."""
+
+from urllib.parse import urlsplit
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Route
+
+from okta_mcp.mcp_endpoint.endpoint import McpEndpoint
+from okta_mcp.oauth_proxy.authorize import AuthorizeEndpoint
+from okta_mcp.oauth_proxy.bearer import BearerGuard
+from okta_mcp.oauth_proxy.callback import CallbackEndpoint
+from okta_mcp.oauth_proxy.connections import CONNECTIONS_PATH, ConnectionsEndpoint
+from okta_mcp.oauth_proxy.consent import ConsentEndpoint, ConsentStep
+from okta_mcp.oauth_proxy.home import HealthEndpoint, HomeEndpoint
+from okta_mcp.oauth_proxy.login import LoginEndpoint
+from okta_mcp.oauth_proxy.logout import SIGNED_OUT_PATH, LogoutEndpoint
+from okta_mcp.oauth_proxy.metadata import (
+    AUTHORIZATION_SERVER_PATH,
+    PROTECTED_RESOURCE_PATH,
+    MetadataEndpoint,
+)
+from okta_mcp.oauth_proxy.parts import Parts
+from okta_mcp.oauth_proxy.register import RegistrationEndpoint
+from okta_mcp.oauth_proxy.revoke import RevocationEndpoint
+from okta_mcp.oauth_proxy.suspicion import Suspicion
+from okta_mcp.oauth_proxy.token import TokenEndpoint
+from okta_mcp.ops.hygiene import is_allowed_origin
+from okta_mcp.ops.okta_watch import OktaWatch
+from okta_mcp.settings import Settings, is_loopback
+
+_SUSPICIOUS_RATE = "10/10 minutes"
+
+
+def route_table(
+    parts: Parts, okta: OktaWatch, behind: Starlette, sandbox_url: str | None
+) -> list[Route]:
+    """`behind` is the MCP server that /mcp dispatches to."""
+    home = HomeEndpoint(parts.responses, mcp_url=parts.resource_url, sandbox_url=sandbox_url)
+    health = HealthEndpoint(lambda: okta.is_away)
+    return [
+        Route("/", home.get),
+        Route("/static/{name}", home.asset),
+        Route("/health", health.get),
+        _mcp_route(parts, behind),
+        *_client_routes(parts),
+        *_page_routes(parts),
+    ]
+
+
+def _mcp_route(parts: Parts, behind: Starlette) -> Route:
+    settings = parts.settings
+    allowed = frozenset(settings.allowed_origins)
+    mcp = McpEndpoint(
+        behind,
+        BearerGuard(parts.grants, metadata_url=f"{settings.url}{PROTECTED_RESOURCE_PATH}/mcp"),
+        parts.grants,
+        parts.roles,
+        parts.policy,
+        parts.audit,
+        is_allowed_origin=lambda origin: is_allowed_origin(
+            origin, public_url=settings.url, allowed_origins=allowed
+        ),
+    )
+    pages = Middleware(
+        CORSMiddleware,
+        allow_origins=[settings.url, *allowed],
+        allow_origin_regex=_loopback_origins(settings),
+        allow_methods=["GET", "POST", "DELETE"],
+        allow_headers=["*"],
+        expose_headers=["WWW-Authenticate", "Mcp-Session-Id"],
+    )
+    return Route("/mcp", mcp, methods=["GET", "POST", "DELETE", "OPTIONS"], middleware=[pages])
+
+
+def _client_routes(parts: Parts) -> list[Route]:
+    """What clients ask themselves: any page may, and no cookie counts."""
+    settings, rates = parts.settings, parts.rates
+    metadata = MetadataEndpoint(
+        issuer=settings.url,
+        resource_url=parts.resource_url,
+        takes_client_documents=settings.takes_client_documents,
+    )
+    register = RegistrationEndpoint(
+        parts.records,
+        parts.audit,
+        rates.rate("register", settings.rate_register),
+        Suspicion(parts.records, rates.rate("suspicious", _SUSPICIOUS_RATE), parts.now),
+        redirect_schemes=settings.redirect_schemes,
+        redirect_hosts=tuple(host.lower() for host in settings.redirect_hosts),
+        now=parts.now,
+    )
+    token = TokenEndpoint(
+        parts.records,
+        parts.grants,
+        parts.roles,
+        parts.audit,
+        rates.rate("token failures", settings.rate_token_failures),
+        resource_url=parts.resource_url,
+    )
+    revoke = RevocationEndpoint(parts.records, parts.grants, parts.audit)
+    any_page = [
+        Middleware(
+            CORSMiddleware, allow_origins=["*"], allow_methods=["GET", "POST"], allow_headers=["*"]
+        )
+    ]
+    read = (
+        (AUTHORIZATION_SERVER_PATH, metadata.authorization_server),
+        (PROTECTED_RESOURCE_PATH, metadata.protected_resource),
+        (f"{PROTECTED_RESOURCE_PATH}/mcp", metadata.protected_resource),
+    )
+    sent = (
+        ("/oauth/register", register.post),
+        ("/oauth/token", token.post),
+        ("/oauth/revoke", revoke.post),
+        # Where clients of 2025-03-26 look when they have read no metadata.
+        ("/register", register.post),
+        ("/token", token.post),
+    )
+    return [
+        *(Route(path, get, methods=["GET", "OPTIONS"], middleware=any_page) for path, get in read),
+        *(Route(path, to, methods=["POST", "OPTIONS"], middleware=any_page) for path, to in sent),
+    ]
+
+
+def _page_routes(parts: Parts) -> list[Route]:
+    """What people meet in a browser: no other site may call it."""
+    settings, rates = parts.settings, parts.rates
+    records, sessions, responses, audit = (
+        parts.records,
+        parts.sessions,
+        parts.responses,
+        parts.audit,
+    )
+    step = ConsentStep(
+        records,
+        parts.clients,
+        parts.grants,
+        parts.roles,
+        parts.policy,
+        responses,
+        audit,
+        consent_ttl_seconds=settings.consent_ttl_seconds,
+        now=parts.now,
+    )
+    authorize = AuthorizeEndpoint(
+        parts.clients,
+        sessions,
+        step,
+        responses,
+        audit,
+        rates.rate("authorize", settings.rate_authorize),
+        resource_url=parts.resource_url,
+    )
+    login = LoginEndpoint(
+        parts.legs,
+        parts.login,
+        sessions,
+        responses,
+        audit,
+        rates.rate("sign-in", settings.rate_authorize),
+        okta_scopes=_okta_scopes(settings),
+    )
+    callback = CallbackEndpoint(
+        records,
+        parts.legs,
+        parts.login,
+        parts.upstreams,
+        parts.roles,
+        sessions,
+        audit,
+        keeps_upstream=settings.api_auth == "claims",
+        now=parts.now,
+    )
+    consent = ConsentEndpoint(step, records, sessions, responses, audit, now=parts.now)
+    connections = ConnectionsEndpoint(
+        records, parts.grants, sessions, responses, audit, now=parts.now
+    )
+    logout = LogoutEndpoint(
+        sessions,
+        parts.grants,
+        parts.upstreams,
+        parts.login,
+        responses,
+        audit,
+        signed_out_url=f"{settings.url}{SIGNED_OUT_PATH}",
+    )
+    return [
+        Route("/oauth/authorize", authorize.handle, methods=["GET", "POST"]),
+        Route("/authorize", authorize.handle, methods=["GET", "POST"]),
+        Route("/oauth/login", login.get, methods=["GET"]),
+        Route("/oauth/login", login.post, methods=["POST"]),
+        Route("/oauth/callback", callback.get, methods=["GET"]),
+        Route("/oauth/consent", consent.get, methods=["GET"]),
+        Route("/oauth/consent", consent.post, methods=["POST"]),
+        Route(CONNECTIONS_PATH, connections.get, methods=["GET"]),
+        Route(CONNECTIONS_PATH, connections.post, methods=["POST"]),
+        Route("/oauth/logout", logout.get, methods=["GET"]),
+        Route("/oauth/logout", logout.post, methods=["POST"]),
+        Route(SIGNED_OUT_PATH, logout.signed_out, methods=["GET"]),
+    ]
+
+
+def _okta_scopes(settings: Settings) -> tuple[str, ...]:
+    """What this server asks Okta for: claims only as far as roles depend on them."""
+    if settings.api_auth == "ssws":
+        return ("openid", "profile", "email")
+    return ("openid", "profile", "email", "groups", "offline_access")
+
+
+def _loopback_origins(settings: Settings) -> str | None:
+    if not is_loopback(urlsplit(settings.url).hostname or ""):
+        return None
+    return r"https?://(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?"
