@@ -72,6 +72,7 @@ class _Bounds(asyncio.Protocol):
         self._request = RequestFraming()
         self._timer: asyncio.TimerHandle | None = None
         self._is_refused = False
+        self._is_handed_on = False
         self._was_paused = False
         if len(self.server_state.connections) > self.limits.connections:
             self._answer(503, "too many connections")
@@ -103,6 +104,7 @@ class _Bounds(asyncio.Protocol):
                         self.transport.abort()
                     return
                 self._request = RequestFraming()
+                self._is_handed_on = False
                 self._start_idle_timer()
             if not self._held:
                 return
@@ -123,6 +125,7 @@ class _Bounds(asyncio.Protocol):
                 self._stop_timer()
             if passed:
                 super().data_received(passed)
+                self._is_handed_on = True
                 self._was_paused |= self.flow.read_paused
             if not self._request.is_complete:
                 return
@@ -165,7 +168,8 @@ class _Bounds(asyncio.Protocol):
         self._is_refused = True
         self._held.clear()
         _log.debug("refused a request with %d: %s", status, reason)
-        cycle = self.cycle if self._request.has_head else None
+        # Before it is handed on, uvicorn's cycle is still the one of the last request.
+        cycle = self.cycle if self._is_handed_on else None
         if cycle is not None and not cycle.response_complete:
             cycle.disconnected = True
             # Nor may uvicorn still say 100 Continue when the application reads.

@@ -212,12 +212,16 @@ def start(request: pytest.FixtureRequest) -> Start:
     return running
 
 
+@pytest.mark.parametrize("served_before", [0, 1])
 @pytest.mark.parametrize(("status", "sent"), REFUSED.values(), ids=REFUSED.keys())
 async def test_unreadable_request_is_refused_and_nothing_after_it_served(
-    start: Start, status: int, sent: bytes
+    start: Start, status: int, sent: bytes, served_before: int
 ) -> None:
     """W-09, W-04, L-02."""
     async with start() as running, running.connect() as connection:
+        for _ in range(served_before):
+            await connection.send(get())
+            assert (await connection.answer())[0] == 200
         await connection.send(sent + SMUGGLED)
         answered, body = await connection.answer()
         assert answered == status
@@ -243,7 +247,10 @@ async def test_continue_is_not_said_after_a_refusal(
     start: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with start() as running, running.connect() as connection:
-        await connection.send(post(CHUNKED + b"Expect: 100-continue\r\n", b"x\r\n", b"/waits"))
+        await connection.send(get() + post(CHUNKED + b"Expect: 100-continue\r\n", b"", b"/waits"))
+        assert (await connection.answer())[0] == 200
+        await asyncio.sleep(0.01)
+        await connection.send(b"x\r\n")
         assert (await connection.answer())[0] == 400
         running.application.may_go_on.set()
         await asyncio.wait_for(running.application.saw_disconnect.wait(), 1)

@@ -74,26 +74,25 @@ async def test_people_see_their_own_connections_only(
     assert "sami" not in browser.page.text.lower()
 
 
-@pytest.mark.parametrize(
-    "spelling",
-    ["{grant}", "{user}/{grant}", "../{user}/{grant}", "%2e%2e/{grant}", "/{grant}", "", "*", "x"],
-)
+SPELLINGS = "{grant} {user}/{grant} ../{user}/{grant} %2e%2e/{grant} /{grant} * x".split()
+
+
 async def test_another_persons_connection_cannot_be_ended(
     browser: Browser,
     attacker: Browser,
     fresh: OAuthClient,
     other_client: OAuthClient,
     server: ServerProcess,
-    spelling: str,
 ) -> None:
     """C-28: whoever knows its id, with a good form and session of one's own."""
     (grant,) = await open_page(browser, fresh)
     user = next(e["user_id"] for e in server.events("token.issued") if e["grant"] == grant)
     await connected(attacker, other_client, SAMI)
-    await open_page(attacker, fresh)
-    await attacker.send(ending(attacker, spelling.format(grant=grant, user=user)))
-    assert attacker.status == 200
-    assert await is_open(fresh)
+    for spelling in ("", *SPELLINGS):
+        await open_page(attacker, fresh)
+        await attacker.send(ending(attacker, spelling.format(grant=grant, user=user)))
+        assert attacker.status == 200
+        assert await is_open(fresh)
     assert await is_open(other_client)
 
 
@@ -154,33 +153,31 @@ async def test_forgotten_answers_are_asked_for_again(
     assert server.events("consent.forgotten")[-1]["count"] == 1
 
 
-@pytest.mark.parametrize("decision", ["end:{grant}", "end_all", "forget"])
 @pytest.mark.parametrize("way", ["get", "no form", "foreign page", "sign-out form", "no cookie"])
 async def test_only_the_pages_own_form_ends_anything(
-    browser: Browser, fresh: OAuthClient, decision: str, way: str
+    browser: Browser, fresh: OAuthClient, way: str
 ) -> None:
     """C-06, C-09, C-10."""
     (grant,) = await open_page(browser, fresh)
-    button = replace(ending(browser, grant), value=decision.format(grant=grant))
+    button = ending(browser, grant)
     headers: dict[str, str | None] = {}
-    if way == "get":
-        button = replace(button, method="get")
-        await browser.open(f"{button.action}?form={button.fields[0][1]}&decision={button.value}")
-        assert browser.status == 200
-    else:
-        if way == "no form":
-            button = replace(button, fields=[])
-        elif way == "foreign page":
-            headers = {"origin": "http://evil.example", "sec-fetch-site": "cross-site"}
-        elif way == "sign-out form":
-            await browser.open(f"{fresh.url}/oauth/logout")
-            button = replace(button, fields=browser.button("Sign out").fields)
+    if way == "no form":
+        button = replace(button, fields=[])
+    elif way == "foreign page":
+        headers = {"origin": "http://evil.example", "sec-fetch-site": "cross-site"}
+    elif way == "sign-out form":
+        await browser.open(f"{fresh.url}/oauth/logout")
+        button = replace(button, fields=browser.button("Sign out").fields)
+    elif way == "no cookie":
+        for name in [c.name for c in browser.client.cookies.jar if "_form_" in c.name]:
+            browser.client.cookies.delete(name)
+    for decision in (f"end:{grant}", "end_all", "forget"):
+        if way == "get":
+            await browser.open(f"{button.action}?form={button.fields[0][1]}&decision={decision}")
+            assert browser.status == 200
         else:
-            names = [c.name for c in browser.client.cookies.jar if "_form_" in c.name]
-            for name in names:
-                browser.client.cookies.delete(name)
-        await browser.send(button, headers=headers)
-        assert browser.status in (400, 403)
+            await browser.send(replace(button, value=decision), headers=headers)
+            assert browser.status in (400, 403)
     assert await is_open(fresh)
     await browser.open(fresh.authorization_url())
     assert "code" in browser.answer
