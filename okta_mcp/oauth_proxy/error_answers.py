@@ -4,7 +4,7 @@ import logging
 from typing import Any
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from okta_mcp.oauth_proxy.errors import PageError, TokenError
@@ -55,7 +55,12 @@ def error_handlers(responses: Responses) -> dict[Any, Any]:
         body = {"error": "server_error", "error_description": f"reference {reference}"}
         return JSONResponse(body, status_code=500)
 
+    async def gone(request: Request, error: ClientDisconnect) -> Response:  # noqa: ARG001
+        # Nobody reads it; without a handler each cut-off body would be a traceback in the log.
+        return Response(status_code=400)
+
     return {
+        ClientDisconnect: gone,
         TokenError: token_error,
         PageError: page_error,
         TooManyRequestsError: too_many_requests,

@@ -1,12 +1,11 @@
 """The route table: the whole surface of the server, and the endpoints made for it."""
 
-from urllib.parse import urlsplit
-
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 
+from okta_mcp.mcp_endpoint.cors import McpCors
 from okta_mcp.mcp_endpoint.endpoint import McpEndpoint
 from okta_mcp.oauth_proxy.authorize import AuthorizeEndpoint
 from okta_mcp.oauth_proxy.bearer import BearerGuard
@@ -28,7 +27,7 @@ from okta_mcp.oauth_proxy.suspicion import Suspicion
 from okta_mcp.oauth_proxy.token import TokenEndpoint
 from okta_mcp.ops.hygiene import is_allowed_origin
 from okta_mcp.ops.okta_watch import OktaWatch
-from okta_mcp.settings import Settings, is_loopback
+from okta_mcp.settings import Settings
 
 _SUSPICIOUS_RATE = "10/10 minutes"
 
@@ -51,7 +50,11 @@ def route_table(
 
 def _mcp_route(parts: Parts, behind: Starlette) -> Route:
     settings = parts.settings
-    allowed = frozenset(settings.allowed_origins)
+    listed = frozenset(settings.allowed_origins)
+
+    def is_allowed(origin: str) -> bool:
+        return is_allowed_origin(origin, public_url=settings.url, allowed_origins=listed)
+
     mcp = McpEndpoint(
         behind,
         BearerGuard(parts.grants, metadata_url=f"{settings.url}{PROTECTED_RESOURCE_PATH}/mcp"),
@@ -59,18 +62,9 @@ def _mcp_route(parts: Parts, behind: Starlette) -> Route:
         parts.roles,
         parts.policy,
         parts.audit,
-        is_allowed_origin=lambda origin: is_allowed_origin(
-            origin, public_url=settings.url, allowed_origins=allowed
-        ),
+        is_allowed_origin=is_allowed,
     )
-    pages = Middleware(
-        CORSMiddleware,
-        allow_origins=[settings.url, *allowed],
-        allow_origin_regex=_loopback_origins(settings),
-        allow_methods=["GET", "POST", "DELETE"],
-        allow_headers=["*"],
-        expose_headers=["WWW-Authenticate", "Mcp-Session-Id"],
-    )
+    pages = Middleware(McpCors, is_allowed=is_allowed)
     return Route("/mcp", mcp, methods=["GET", "POST", "DELETE", "OPTIONS"], middleware=[pages])
 
 
@@ -207,9 +201,3 @@ def _okta_scopes(settings: Settings) -> tuple[str, ...]:
     if settings.api_auth == "ssws":
         return ("openid", "profile", "email")
     return ("openid", "profile", "email", "groups", "offline_access")
-
-
-def _loopback_origins(settings: Settings) -> str | None:
-    if not is_loopback(urlsplit(settings.url).hostname or ""):
-        return None
-    return r"https?://(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?"

@@ -19,13 +19,14 @@ import uvicorn
 from okta_mcp.audit.writer import BrokenChainError
 from okta_mcp.oauth_proxy.app import build_app
 from okta_mcp.oauth_proxy.sandbox_process import Sandbox, running_sandbox
+from okta_mcp.ops.http_protocol import http_protocol
 from okta_mcp.ops.logging import set_up_logging
 from okta_mcp.settings import Settings, SettingsError, is_loopback, load_settings
 
 EXIT_CONFIGURATION = 2
 # In-flight calls finish; what hangs longer is cut.
 _GRACE_SECONDS = 10
-_HEADER_SECONDS = 15
+_IDLE_SECONDS = 15
 
 
 @click.command(name="serve")
@@ -89,8 +90,9 @@ def _run(settings: Settings, sandbox: Sandbox | None) -> None:
         ssl_certfile=settings.tls_cert_file,
         ssl_keyfile=settings.tls_key_file,
         timeout_graceful_shutdown=_GRACE_SECONDS,
-        timeout_keep_alive=_HEADER_SECONDS,
-        h11_max_incomplete_event_size=64 * 1024,
+        timeout_keep_alive=_IDLE_SECONDS,
+        http=http_protocol(),
+        ws="none",
     )
     click.echo(_greeting(settings, sandbox), err=True)
     uvicorn.Server(config).run(sockets=listeners)
@@ -108,9 +110,13 @@ def _listeners(settings: Settings) -> list[socket.socket]:
     refused = ""
     for family, address in sorted(found):
         try:
-            listeners.append(
-                socket.create_server((str(address), settings.port), family=family, backlog=1024)
+            listener = socket.create_server(
+                (str(address), settings.port), family=family, backlog=1024
             )
+            # asyncio sets this only on sockets that name their protocol, which these do not;
+            # without it each small answer on a kept connection waits for the peer's next packet.
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            listeners.append(listener)
         except OSError as error:
             # A name may stand for an address that this machine does not have (::1); a port that
             # another program has on one of them would send people there.

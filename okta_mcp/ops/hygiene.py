@@ -4,6 +4,7 @@ A host that is not this server's is a page that tries to reach it under a name o
 rebinding), or a typing error; both are told the URL to use.
 """
 
+import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
@@ -11,7 +12,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from okta_mcp.settings import LOOPBACK_NAMES, is_loopback, origin_of
+from okta_mcp.settings import is_loopback, origin_of
 
 # No form-action: browsers apply it to the redirects after a form, which lead to Okta and to the
 # private schemes of clients.
@@ -19,6 +20,8 @@ CONTENT_SECURITY_POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 _HSTS = "max-age=31536000; includeSubDomains"
+# As browsers write it: urlsplit also finds a loopback name in x@localhost and [::1].evil.example.
+_LOOPBACK = re.compile(r"(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?")
 _FOR_ANYBODY = frozenset({"/health", "/health/ready"})
 
 
@@ -78,11 +81,7 @@ class KnownHosts:
     def _is_known(self, host: str, path: str) -> bool:
         if host in self._known:
             return True
-        try:
-            name = urlsplit(f"//{host}").hostname
-        except ValueError:
-            return False
-        return self._is_local and name in LOOPBACK_NAMES and path != "/mcp"
+        return self._is_local and path != "/mcp" and _LOOPBACK.fullmatch(host) is not None
 
 
 def is_allowed_origin(origin: str, *, public_url: str, allowed_origins: Iterable[str]) -> bool:
@@ -90,9 +89,6 @@ def is_allowed_origin(origin: str, *, public_url: str, allowed_origins: Iterable
     itself is on loopback, every loopback page."""
     if origin == origin_of(public_url) or origin in allowed_origins:
         return True
-    try:
-        page, own = urlsplit(origin), urlsplit(public_url)
-        hosts = (page.hostname or "", own.hostname or "")
-    except ValueError:
-        return False
-    return page.scheme in ("http", "https") and all(is_loopback(host) for host in hosts)
+    scheme, _, host = origin.partition("://")
+    is_page_here = scheme in ("http", "https") and _LOOPBACK.fullmatch(host) is not None
+    return is_page_here and is_loopback(urlsplit(public_url).hostname or "")

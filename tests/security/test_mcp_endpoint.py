@@ -82,7 +82,7 @@ async def test_a_token_that_does_not_work_is_an_invalid_token(
     client: OAuthClient, method: str, name: str
 ) -> None:
     """M-02, L-06, T-13: 401, and the challenge repeats nothing of what came."""
-    sent = b"Bearer " + BAD_TOKENS[name].encode()
+    sent = f"Bearer {BAD_TOKENS[name]}".strip().encode()
     answer = await client.http.request(
         method, f"{client.url}/mcp", headers=[(b"Authorization", sent)]
     )
@@ -94,9 +94,7 @@ async def test_a_token_that_does_not_work_is_an_invalid_token(
 
 
 @pytest.mark.parametrize("end", ["revoked", "expired"])
-async def test_a_token_that_has_ended_is_an_invalid_token(
-    local: LocalServer, end: str
-) -> None:
+async def test_a_token_that_has_ended_is_an_invalid_token(local: LocalServer, end: str) -> None:
     """M-02: with no delay in either case."""
     client = await local.client()
     await connected(local.browser(), client, "Hana Novak")
@@ -340,6 +338,8 @@ FOREIGN_HOSTS = (
     "evil.example:{port}",
     "localhost.evil.example:{port}",
     "localhost@evil.example",
+    "x@localhost:{port}",
+    "[::1].evil.example",
     "[::1",
     "",
 )
@@ -359,10 +359,9 @@ async def test_another_host_is_refused_and_told_the_url(
         assert not sent or sent not in answer.text
 
 
-@pytest.mark.parametrize("path", ["/health", "/health/ready"])
-async def test_health_answers_under_every_host(client: OAuthClient, path: str) -> None:
-    """M-10, W-05: load balancers ask by address."""
-    answer = await client.http.get(f"{client.url}{path}", headers={"host": "10.1.2.3"})
+async def test_health_answers_under_every_host(client: OAuthClient) -> None:
+    """M-10: load balancers ask by address."""
+    answer = await client.http.get(f"{client.url}/health", headers={"host": "10.1.2.3"})
     assert answer.status_code == 200
 
 
@@ -408,7 +407,10 @@ MALFORMED: dict[str, tuple[int, bytes]] = {
     "two messages": (PARSE_ERROR, b"{}{}"),
     "not UTF-8": (PARSE_ERROR, b'{"jsonrpc": "2.0", "id": 1, "method": "\xff"}'),
     "NaN": (PARSE_ERROR, b'{"jsonrpc": "2.0", "id": NaN, "method": "ping"}'),
-    "Infinity": (PARSE_ERROR, b'{"jsonrpc": "2.0", "id": 1, "method": "x", "params": {"a": -Infinity}}'),
+    "Infinity": (
+        PARSE_ERROR,
+        b'{"jsonrpc": "2.0", "id": 1, "method": "x", "params": {"a": -Infinity}}',
+    ),
     "a number of 5,000 digits": (
         PARSE_ERROR,
         b'{"jsonrpc": "2.0", "method": "ping", "id": ' + b"1" * 5000 + b"}",
@@ -423,11 +425,17 @@ MALFORMED: dict[str, tuple[int, bytes]] = {
     "another version": (INVALID_REQUEST, b'{"jsonrpc": "1.0", "id": 1, "method": "ping"}'),
     "a version that is a number": (INVALID_REQUEST, b'{"jsonrpc": 2.0, "id": 1, "method": "ping"}'),
     "no method": (INVALID_REQUEST, b'{"jsonrpc": "2.0", "id": 1}'),
-    "a method that is a list": (INVALID_REQUEST, b'{"jsonrpc": "2.0", "id": 1, "method": ["ping"]}'),
+    "a method that is a list": (
+        INVALID_REQUEST,
+        b'{"jsonrpc": "2.0", "id": 1, "method": ["ping"]}',
+    ),
     "a method that is null": (INVALID_REQUEST, b'{"jsonrpc": "2.0", "id": 1, "method": null}'),
     "an id that is an object": (INVALID_REQUEST, b'{"jsonrpc": "2.0", "id": {}, "method": "ping"}'),
     "an id that is true": (INVALID_REQUEST, b'{"jsonrpc": "2.0", "id": true, "method": "ping"}'),
-    "an id that is a fraction": (INVALID_REQUEST, b'{"jsonrpc": "2.0", "id": 1.5, "method": "ping"}'),
+    "an id that is a fraction": (
+        INVALID_REQUEST,
+        b'{"jsonrpc": "2.0", "id": 1.5, "method": "ping"}',
+    ),
     "params that are text": (
         INVALID_REQUEST,
         b'{"jsonrpc": "2.0", "id": 1, "method": "ping", "params": "x"}',
@@ -472,7 +480,9 @@ async def test_odd_params_of_a_call_are_an_error_and_no_crash(
     member: OAuthClient, params: dict[str, Any]
 ) -> None:
     """M-13: no 5xx."""
-    answer = await member.rpc("tools/call", params)
+    # Written by hand: httpx would not send half a surrogate pair.
+    content = json.dumps(LIST | {"method": "tools/call", "params": params}).encode()
+    answer = await ask(member, "POST", bearer(member), content=content)
     assert answer.status_code in (200, 400)
     body = answer.json()
     assert "error" in body or body["result"]["isError"] is True

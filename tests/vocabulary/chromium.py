@@ -8,9 +8,10 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any
 
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
-from selenium.webdriver.support.expected_conditions import staleness_of
+from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
 HOW_TO_GET_IT = "needs Chromium and its driver; on Debian: apt-get install chromium chromium-driver"
@@ -77,7 +78,16 @@ def press(driver: Chrome, text: str) -> None:
     texts = [button.text.partition("\n")[0].strip() for button in buttons]
     assert text in texts, f"no button {text!r}; there are {texts}"
     buttons[texts.index(text)].click()
-    WebDriverWait(driver, 10).until(staleness_of(page))
+    WebDriverWait(driver, 10).until(lambda _: _is_left(page))
     WebDriverWait(driver, 10).until(
         lambda opened: opened.execute_script("return document.readyState") == "complete"
     )
+
+
+def _is_left(page: WebElement) -> bool:
+    """Whether the document is gone; on the way to the next, the driver has several words for it."""
+    try:
+        page.is_enabled()
+    except WebDriverException:
+        return True
+    return False
