@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver import Chrome
 from selenium.webdriver.support.wait import WebDriverWait
 
@@ -155,8 +156,9 @@ async def test_a_remembered_answer_is_no_use_to_another_page(
         driver.get(evil.url(host))
         WebDriverWait(driver, 10).until(lambda opened: "/oauth/authorize" in opened.current_url)
         assert "Allow" in driver.find_element("tag name", "main").text
-    driver.get(client.authorization_url())
-    at_client(driver)
+    # Typed by the person it is, as far as the client's port, where nobody listens.
+    with pytest.raises(WebDriverException, match="ERR_CONNECTION_REFUSED"):
+        driver.get(client.authorization_url())
 
 
 @pytest.mark.parametrize(
@@ -173,6 +175,7 @@ async def test_the_browser_is_sent_to_an_applications_own_scheme(
     """C-05, R-07: no rule of the page's holds the redirect after the form up."""
     assert (await client.register(redirect_uris=[redirect_uri])).status_code == 201
     for text in ("Cancel", "Deny", "Allow"):
+        driver.switch_to.new_window("tab")
         driver.get(client.authorization_url(redirect_uri=redirect_uri))
         if text == "Deny":
             press(driver, "Sign in with Okta")

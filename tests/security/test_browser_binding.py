@@ -467,7 +467,7 @@ async def test_what_the_attacker_began_the_victim_cannot_finish(
     assert "another browser" in browser.page.text
     assert own_cookies(browser, "okta_mcp_session") == {}
     await attacker.open(callback, fetch_site="cross-site")
-    assert_local(attacker)
+    assert_local(attacker, 400)
     assert own_cookies(attacker, "okta_mcp_session") == {}
 
 
@@ -532,9 +532,9 @@ async def test_a_callback_works_once(browser: Browser, client: OAuthClient) -> N
     await browser.open(callback, fetch_site="cross-site")
     assert browser.status == 200
     await browser.open(callback, fetch_site="cross-site")
-    assert_local(browser)
+    assert_local(browser, 400)
     await browser.open(changed_query(callback, code="another"), fetch_site="cross-site")
-    assert_local(browser)
+    assert_local(browser, 400)
 
 
 async def test_each_press_ends_the_earlier_trip_of_the_same_request(
@@ -552,7 +552,7 @@ async def test_each_press_ends_the_earlier_trip_of_the_same_request(
         callbacks.append(browser.location)
         browser.client.cookies.delete("sid")
     await browser.open(callbacks[0], fetch_site="cross-site")
-    assert_local(browser)
+    assert_local(browser, 400)
     await browser.open(callbacks[1], fetch_site="cross-site")
     assert browser.status == 200
 
@@ -601,7 +601,7 @@ async def test_a_callback_with_a_wrong_state_stays_here(
     }
     changes = {name: wrong.get(value or "", value) for name, value in change.items()}
     await browser.open(changed_query(callback, **changes), fetch_site="cross-site")
-    assert_local(browser)
+    assert_local(browser, 400)
     if "state" in change:
         await browser.open(callback, fetch_site="cross-site")
         assert browser.status == 200
@@ -611,7 +611,7 @@ async def test_a_repeated_state_stays_here(browser: Browser, client: OAuthClient
     """C-19."""
     callback = await back_from_okta(browser, client, HANA)
     await browser.open(f"{callback}&state=other", fetch_site="cross-site")
-    assert_local(browser)
+    assert_local(browser, 400)
 
 
 async def test_oktas_code_of_another_trip_is_refused(

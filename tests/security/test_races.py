@@ -73,7 +73,7 @@ async def sent_at_once(browser: Browser, requests: list[httpx.Request]) -> list[
 
 def of_client(place: Place, event: str, client: OAuthClient) -> int:
     """How often an event of the client stands in the audit trail."""
-    return len([line for line in place.events(event) if line["client_id"] == client.client_id])
+    return len([line for line in place.events(event) if line.get("client_id") == client.client_id])
 
 
 async def test_one_code_gives_tokens_once_at_most_and_then_nothing(place: Place) -> None:
