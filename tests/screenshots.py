@@ -7,7 +7,9 @@ files that the README shows. Not a test: run it when a page has changed.
 import asyncio
 import tempfile
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
+import httpx
 from selenium.webdriver import Chrome
 
 from tests.vocabulary.chromium import chromium, prefer, press
@@ -16,6 +18,7 @@ from tests.vocabulary.processes import CHECKOUT, free_port, running_server
 
 IMAGES = CHECKOUT / "images"
 _WIDTH = 760
+_REDIRECT_URI = "http://127.0.0.1:33418/"
 
 
 def main() -> None:
@@ -28,18 +31,25 @@ def main() -> None:
         for scheme, suffix in (("light", ""), ("dark", "-dark")):
             prefer(driver, scheme)
             driver.delete_all_cookies()
-            _walk(driver, server.url, asyncio.run(_registered(server.url)), suffix)
+            client = OAuthClient(server.url)
+            asyncio.run(_registered(client))
+            _walk(driver, server.url, client, suffix)
 
 
-def _walk(driver: Chrome, url: str, authorization_url: str, suffix: str) -> None:
+def _walk(driver: Chrome, url: str, client: OAuthClient, suffix: str) -> None:
     driver.get(url)
     _taken(driver, f"home{suffix}.png")
-    driver.get(authorization_url)
+    driver.get(client.authorization_url(redirect_uri=_REDIRECT_URI))
     _taken(driver, f"sign-in{suffix}.png")
     press(driver, "Sign in with Okta")
     if driver.find_elements("css selector", "button.person"):
         press(driver, "Sami Korhonen")
     _taken(driver, f"consent{suffix}.png")
+    press(driver, "Allow")
+    code = parse_qs(urlsplit(driver.current_url).query)["code"][0]
+    asyncio.run(_redeemed(client, code))
+    driver.get(f"{url}/oauth/connections")
+    _taken(driver, f"connections{suffix}.png")
     driver.get(f"{url}/oauth/callback?state=unknown")
     _taken(driver, f"error{suffix}.png")
     driver.get(f"{url}/oauth/logout")
@@ -55,12 +65,16 @@ def _taken(driver: Chrome, name: str) -> None:
     driver.set_window_size(_WIDTH, 900)
 
 
-async def _registered(url: str) -> str:
-    client = OAuthClient(url)
-    redirect_uri = "http://127.0.0.1:33418/"
-    await client.register(client_name="Visual Studio Code", redirect_uris=[redirect_uri])
+async def _registered(client: OAuthClient) -> None:
+    await client.register(client_name="Visual Studio Code", redirect_uris=[_REDIRECT_URI])
     await client.close()
-    return client.authorization_url(redirect_uri=redirect_uri)
+
+
+async def _redeemed(client: OAuthClient, code: str) -> None:
+    client.http = httpx.AsyncClient()
+    assert (await client.redeem(code, redirect_uri=_REDIRECT_URI)).status_code == 200
+    await client.call("list_okta_users")
+    await client.close()
 
 
 if __name__ == "__main__":
