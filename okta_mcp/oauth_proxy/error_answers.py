@@ -12,6 +12,7 @@ from okta_mcp.oauth_proxy.rates import TooManyRequestsError
 from okta_mcp.oauth_proxy.responses import Responses
 from okta_mcp.oauth_proxy.token import NO_STORE
 from okta_mcp.oauth_proxy.trace import reference_of
+from okta_mcp.stores.interface import StoreFullError
 
 log = logging.getLogger("okta_mcp")
 
@@ -55,12 +56,23 @@ def error_handlers(responses: Responses) -> dict[Any, Any]:
         body = {"error": "server_error", "error_description": f"reference {reference}"}
         return JSONResponse(body, status_code=500)
 
+    async def full(request: Request, error: StoreFullError) -> Response:
+        log.error("request %s refused: %s", reference_of(request), error)
+        headers = {"Retry-After": "60"}
+        if _wants_page(request):
+            response = responses.problem(request, PageError("server_busy", status=503))
+            response.headers.update(headers)
+            return response
+        body = {"error": "temporarily_unavailable", "error_description": "try again later"}
+        return JSONResponse(body, status_code=503, headers=NO_STORE | headers)
+
     async def gone(request: Request, error: ClientDisconnect) -> Response:  # noqa: ARG001
         # Nobody reads it; without a handler each cut-off body would be a traceback in the log.
         return Response(status_code=400)
 
     return {
         ClientDisconnect: gone,
+        StoreFullError: full,
         TokenError: token_error,
         PageError: page_error,
         TooManyRequestsError: too_many_requests,

@@ -81,6 +81,7 @@ def assembled(settings: Settings, now: Callable[[], float], sandbox_url: str | N
     cookies = Cookies(is_https=settings.is_https)
     audit = Audit(settings.audit_log, now)
     records = Records(MemoryStore(now))
+    log.info("the store is in memory: a restart forgets clients, sign-ins, access and revocations")
     rates = AddressRates()
     # A new client costs 20 ms for its TLS context: one for the life of the process.
     http = httpx.AsyncClient(timeout=_OKTA_TIMEOUT_SECONDS, follow_redirects=False)
@@ -220,7 +221,6 @@ def _secret(settings: Settings) -> bytes:
         return settings.session_secret_key.get_secret_value().encode()
     log.warning(
         "SESSION_SECRET_KEY is not set: a random key is used, so a restart signs everybody out."
-        " The memory store forgets everything at a restart, too."
     )
     return secrets.token_bytes(32)
 

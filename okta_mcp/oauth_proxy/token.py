@@ -100,8 +100,6 @@ class TokenEndpoint:
         return answer
 
     async def _refresh(self, request: Request, client: Client, form: Parameters) -> dict[str, Any]:
-        if "refresh_token" not in client.grant_types:
-            raise TokenError("unauthorized_client", "the client is not registered for refresh")
         refresh_token = _required(form, "refresh_token")
         self._check_resource(form)
         token, grant = await self._grants.refresh_token_grant(client, refresh_token)

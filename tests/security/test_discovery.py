@@ -9,7 +9,7 @@ import pytest
 
 from okta_mcp.rbac.families import SUPPORTED_SCOPES
 from tests.vocabulary.oauth_client import OAuthClient
-from tests.vocabulary.processes import SandboxProcess, ServerProcess
+from tests.vocabulary.processes import ServerProcess
 
 AUTHORIZATION_SERVER = "/.well-known/oauth-authorization-server"
 PROTECTED_RESOURCE = "/.well-known/oauth-protected-resource"
@@ -236,14 +236,3 @@ async def test_a_public_client_can_revoke(
     form = {"client_id": client.client_id, "token": "unknown"}
     assert (await client.http.post(url, data=form)).status_code == 200
     assert (await client.http.post(url, data={"token": "unknown"})).status_code == 401
-
-
-async def test_client_id_documents_are_advertised_only_where_they_are_taken(
-    stranger: httpx.Client, server: ServerProcess, client: OAuthClient, sandbox: SandboxProcess
-) -> None:
-    """D-16."""
-    is_advertised = document(stranger, server).get("client_id_metadata_document_supported", False)
-    url = client.authorization_url(client_id="https://client.invalid/mcp.json")
-    answer = await client.http.get(url)
-    assert answer.status_code == 400
-    assert is_advertised in (True, False)
