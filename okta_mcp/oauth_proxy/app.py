@@ -12,6 +12,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from okta_mcp import __version__
 from okta_mcp.mcp_endpoint.server import mcp_server
 from okta_mcp.oauth_proxy.error_answers import error_handlers
+from okta_mcp.oauth_proxy.health import HealthEndpoint
 from okta_mcp.oauth_proxy.parts import Parts, assembled
 from okta_mcp.oauth_proxy.routes import route_table
 from okta_mcp.oauth_proxy.trace import RequestReferences
@@ -28,6 +29,7 @@ def build_app(
     """The application. Nothing is connected or started before its lifespan."""
     parts = assembled(settings, now, sandbox_url)
     okta = OktaWatch(parts.login)
+    health = HealthEndpoint(parts.records.store, lambda: okta.is_away)
     behind = mcp_server(parts.tools, parts.policy)
 
     @contextlib.asynccontextmanager
@@ -36,6 +38,7 @@ def build_app(
             background = [asyncio.create_task(okta.run()), asyncio.create_task(_swept(parts))]
             parts.audit.write("server.started", version=__version__, url=settings.url)
             yield
+            health.stop()
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
@@ -46,7 +49,7 @@ def build_app(
         parts.audit.close()
 
     app = Starlette(
-        routes=route_table(parts, okta, behind, sandbox_url),
+        routes=route_table(parts, health, behind, sandbox_url),
         lifespan=lifespan,
         middleware=[
             Middleware(SecurityHeaders, is_https=settings.is_https),

@@ -1,11 +1,10 @@
-"""`/`, the pages' assets, and `/health`."""
+"""`/` and the pages' assets."""
 
 import json
-from collections.abc import Callable
 from urllib.parse import quote, urlsplit
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from okta_mcp import __version__
 from okta_mcp.oauth_proxy.errors import PageError
@@ -42,14 +41,3 @@ class HomeEndpoint:
         media_type, body = asset
         headers = {"Cache-Control": "public, max-age=31536000, immutable"}
         return Response(body, media_type=media_type, headers=headers)
-
-
-class HealthEndpoint:
-    """`ok`, or `degraded` while Okta cannot be reached; nothing else is said to strangers."""
-
-    def __init__(self, is_degraded: Callable[[], bool]) -> None:
-        self._is_degraded = is_degraded
-
-    async def get(self, request: Request) -> Response:  # noqa: ARG002 - an endpoint
-        """200 either way: the process lives and answers."""
-        return JSONResponse({"status": "degraded" if self._is_degraded() else "ok"})

@@ -12,7 +12,8 @@ from okta_mcp.oauth_proxy.bearer import BearerGuard
 from okta_mcp.oauth_proxy.callback import CallbackEndpoint
 from okta_mcp.oauth_proxy.connections import CONNECTIONS_PATH, ConnectionsEndpoint
 from okta_mcp.oauth_proxy.consent import ConsentEndpoint, ConsentStep
-from okta_mcp.oauth_proxy.home import HealthEndpoint, HomeEndpoint
+from okta_mcp.oauth_proxy.health import HealthEndpoint
+from okta_mcp.oauth_proxy.home import HomeEndpoint
 from okta_mcp.oauth_proxy.login import LoginEndpoint
 from okta_mcp.oauth_proxy.logout import SIGNED_OUT_PATH, LogoutEndpoint
 from okta_mcp.oauth_proxy.metadata import (
@@ -26,22 +27,21 @@ from okta_mcp.oauth_proxy.revoke import RevocationEndpoint
 from okta_mcp.oauth_proxy.suspicion import Suspicion
 from okta_mcp.oauth_proxy.token import TokenEndpoint
 from okta_mcp.ops.hygiene import is_allowed_origin
-from okta_mcp.ops.okta_watch import OktaWatch
 from okta_mcp.settings import Settings
 
 _SUSPICIOUS_RATE = "10/10 minutes"
 
 
 def route_table(
-    parts: Parts, okta: OktaWatch, behind: Starlette, sandbox_url: str | None
+    parts: Parts, health: HealthEndpoint, behind: Starlette, sandbox_url: str | None
 ) -> list[Route]:
     """`behind` is the MCP server that /mcp dispatches to."""
     home = HomeEndpoint(parts.responses, mcp_url=parts.resource_url, sandbox_url=sandbox_url)
-    health = HealthEndpoint(lambda: okta.is_away)
     return [
         Route("/", home.get),
         Route("/static/{name}", home.asset),
         Route("/health", health.get),
+        Route("/health/ready", health.ready),
         _mcp_route(parts, behind),
         *_client_routes(parts),
         *_page_routes(parts),

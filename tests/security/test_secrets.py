@@ -159,7 +159,7 @@ async def failures(browser: Browser, client: OAuthClient, okta: object, code: st
     await client.rpc("tools/call", {"name": "get_okta_user", "arguments": {"user_id": f"/{token}"}})
     await http.post(f"{url}/mcp", content=b"{" + token.encode(), headers={"authorization": token})
     await http.post(f"{url}/oauth/register", content=b'{"client_secret": "' + token.encode())
-    for redirect_uri in (f"https://evil.example/?token={token}", f"javascript:{token}"):
+    for redirect_uri in (f"http://evil.example/?token={token}", f"javascript:{token}"):
         await client.register(redirect_uris=[redirect_uri])
     for changes in (
         {"redirect_uri": f"https://evil.example/{token}"},
@@ -230,7 +230,7 @@ async def test_no_secret_of_a_whole_login_is_in_any_output(
         assert overheard.by_kind[kind], kind
     for kind in ("authorization", "cookie", "client_secret", "basic", "token"):
         assert overheard.by_kind[kind], kind
-    assert len(overheard.by_kind["state"]) >= 10
+    assert len(overheard.by_kind["state"]) >= 8
     output = all_output(talkative)
     assert overheard.found_in(output) == []
     # The search would find something: what is no secret is there.
@@ -311,7 +311,11 @@ async def test_an_event_says_when_what_who_by_which_client_from_where(
     await browser.press("Allow")
     await client.redeem(browser.answer["code"])
     await client.call("get_current_time")
-    event = server.events("tool.called")[-1]
+    # The line is written when the answer has been sent.
+    await client.refresh()
+    [event] = [
+        event for event in server.events("tool.called") if event["client_id"] == client.client_id
+    ]
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", event["time"])
     assert (event["outcome"], event["subject"]) == ("success", "get_current_time")
     assert event["user_id"].startswith("00u")

@@ -181,7 +181,7 @@ _WEIGHTS = [1, 1, 3, 3, 5]
 
 def _encoded(draft: Draft, chance: random.Random) -> Encoded:
     query = "&".join(f"{quote(name)}={quote(value)}" for name, value in draft.query)
-    target = quote(draft.path, safe="/%;") + (f"?{query}" if query else "")
+    target = (quote(draft.path, safe="/%;") or "/") + (f"?{query}" if query else "")
     headers, content = dict(draft.headers), b""
     if draft.form is not None:
         headers.setdefault("content-type", _FORM)
