@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from okta_mcp.audit.writer import Audit
 from okta_mcp.oauth_proxy.errors import PageError
-from okta_mcp.oauth_proxy.login import LEG_TTL_SECONDS, Legs
+from okta_mcp.oauth_proxy.legs import LEG_TTL_SECONDS, Legs
 from okta_mcp.oauth_proxy.parameters import Parameters, ParametersError, query_parameters
 from okta_mcp.oauth_proxy.sessions import Sessions
 from okta_mcp.oauth_proxy.trace import trace

@@ -21,7 +21,7 @@ from okta_mcp.oauth_proxy.clients import Clients
 from okta_mcp.oauth_proxy.cookies import Cookies
 from okta_mcp.oauth_proxy.forms import Forms
 from okta_mcp.oauth_proxy.grants import Grants, Lifetimes
-from okta_mcp.oauth_proxy.login import Legs
+from okta_mcp.oauth_proxy.legs import Legs
 from okta_mcp.oauth_proxy.pinned_fetch import SystemResolver
 from okta_mcp.oauth_proxy.rates import AddressRates
 from okta_mcp.oauth_proxy.responses import Responses

@@ -14,7 +14,7 @@ from okta_mcp.audit.writer import Audit
 from okta_mcp.oauth_proxy.app import SWEEP_SECONDS
 from okta_mcp.oauth_proxy.cookies import Cookies
 from okta_mcp.oauth_proxy.errors import TokenError
-from okta_mcp.oauth_proxy.login import Legs
+from okta_mcp.oauth_proxy.legs import Legs
 from okta_mcp.oauth_proxy.rates import AddressRates, TooManyRequestsError
 from okta_mcp.oauth_proxy.register import RegistrationEndpoint
 from okta_mcp.oauth_proxy.suspicion import Suspicion

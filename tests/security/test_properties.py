@@ -14,7 +14,7 @@ from starlette.responses import Response
 from okta_mcp.oauth_proxy.cookies import Cookies
 from okta_mcp.oauth_proxy.errors import PageError
 from okta_mcp.oauth_proxy.forms import Form, Forms
-from okta_mcp.oauth_proxy.login import Legs
+from okta_mcp.oauth_proxy.legs import Legs
 from okta_mcp.oauth_proxy.redirect_uris import (
     RedirectUriError,
     check_redirect_uri,

@@ -16,7 +16,7 @@ import pytest
 from starlette.requests import Request
 
 from okta_mcp.oauth_proxy.cookies import Cookies
-from okta_mcp.oauth_proxy.login import Legs
+from okta_mcp.oauth_proxy.legs import Legs
 from okta_mcp.stores.memory import MemoryStore
 from okta_mcp.stores.records import CheckedRequest, Records, digest
 from okta_mcp.stores.sealing import Sealer
