@@ -165,7 +165,8 @@ def _changed_value(value: Any, chance: random.Random) -> Any:
     if isinstance(value, list) and value and chance.random() < 0.6:
         at = chance.randrange(len(value))
         return [*value[:at], _changed_value(value[at], chance), *value[at + 1 :]]
-    return chance.choice(_VALUES)
+    # Half a surrogate pair is what JSON can carry and nothing else can.
+    return "x\ud800" if chance.random() < 0.1 else chance.choice(_VALUES)
 
 
 _Change = Callable[[Draft, random.Random], None]
