@@ -200,6 +200,8 @@ class Settings(BaseSettings):
     rate_register: Rate = Field(default="120/minute", examples=["120/minute"])
     rate_authorize: Rate = Field(default="300/minute", examples=["300/minute"])
     rate_token_failures: Rate = Field(default="100/minute", examples=["100/minute"])
+    rate_tool_calls: Rate = Field(default="300/minute", examples=["300/minute"])
+    rate_tool_calls_per_tool: Rate = Field(default="120/minute", examples=["120/minute"])
     trusted_proxies: CidrList = Field(default=(), examples=["10.0.0.0/8, 192.168.1.10"])
 
     audit_log: str = Field(default="-", examples=["/var/log/okta-mcp/audit.jsonl"])

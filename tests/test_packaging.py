@@ -62,6 +62,7 @@ def test_every_file_that_is_not_python_is_packaged() -> None:
 
 
 def test_the_image_runs_without_rights() -> None:
+    """S-04."""
     last_stage = DOCKERFILE[DOCKERFILE.rindex("\nFROM ") :]
     users = re.findall(r"^USER\s+(\S+)$", last_stage, re.MULTILINE)
     assert users
@@ -74,6 +75,7 @@ def test_every_stage_has_the_same_slim_base() -> None:
 
 @pytest.mark.parametrize("argument", [*instructions("COPY"), *instructions("ADD")])
 def test_the_image_copies_no_settings_and_no_history(argument: str) -> None:
+    """S-04."""
     words = [word for word in argument.split() if not word.startswith("--")]
     for source in words[:-1]:
         assert source not in (".", "./", "*")
@@ -82,6 +84,7 @@ def test_the_image_copies_no_settings_and_no_history(argument: str) -> None:
 
 
 def test_the_image_holds_no_secret() -> None:
+    """S-04."""
     told = " ".join([*instructions("ENV"), *instructions("ARG"), *instructions("RUN")])
     assert re.findall(r"SECRET|TOKEN|PASSWORD|OKTA_[A-Z]+", told) == []
 

@@ -3,7 +3,8 @@
     origin     a page of another site may not use a person's browser to get here
     principal  the access token stands for a grant; nothing else counts
     limits     the body is read and counted only now
-    message    one JSON-RPC message, in the form that the revision demands
+    message    one JSON-RPC message in the form that the revision demands, or a batch, whose
+               elements take the steps below each by itself
     role       live, for what depends on it; an account that may not act ends everything
     decision   the policy, by exact name
     dispatch   to FastMCP, without the caller's credentials
@@ -18,6 +19,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from mcp.shared.inbound import InboundLadderRejection, classify_inbound_request
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -48,6 +51,7 @@ from okta_mcp.rbac.roles import LiveRoles
 from okta_mcp.tools.call import Call, current_call
 
 LARGEST_MESSAGE = 1024 * 1024
+_BATCH_VERSION = "2025-03-26"
 _LONGEST_SUBJECT = 128
 # What a caller sends to prove who it is stays on this side of the dispatch.
 _CREDENTIALS = frozenset({b"authorization", b"cookie", b"content-length", b"transfer-encoding"})
@@ -81,33 +85,66 @@ class McpEndpoint:
             self._check_origin(request)
             bearer = await self._guard.admitted(request)
             _check_method(request)
-            message = await _message(request)
-            principal = await self._principal(bearer, message)
-            judged = verdict(message, principal, self._policy)
+            incoming = await _incoming(request)
+            if isinstance(incoming, Message):
+                await self._answer(request, send, bearer, incoming)
+            else:
+                await self._answer_batch(request, send, bearer, incoming)
         except _RefusedError as refusal:
             await refusal.response(scope, receive, send)
-            return
         except BearerError as error:
             if error.was_presented:
                 self._audit.write(
                     "bearer.refused", "refused", reason=error.reason, **trace(request)
                 )
             await _unauthorized(error)(scope, receive, send)
-            return
         except MessageError as error:
             body = error_body(error.code, error.message, error.request_id)
             await _json(body, status=400)(scope, receive, send)
-            return
+
+    async def _answer(self, request: Request, send: Send, bearer: Bearer, message: Message) -> None:
+        """One message: role, decision, then the refusal or the dispatch, and the audit.
+
+        Raises `BearerError` and `MessageError` before anything is sent.
+        """
+        try:
+            principal = await self._principal(bearer, message)
         except DirectoryUnavailableError:
             text = "Okta does not answer, so your groups cannot be checked; try again in a minute"
-            await _json(error_body(UNAVAILABLE, text, message.request_id))(scope, receive, send)
             self._audited(request, message, _stranger(bearer), Verdict(event="tool.refused"), None)
+            answer = _json(error_body(UNAVAILABLE, text, message.request_id))
+            await answer(request.scope, request.receive, send)
             return
+        judged = verdict(message, principal, self._policy)
         if judged.answer is not None:
             self._audited(request, message, principal, judged, None)
-            await _json(judged.answer)(scope, receive, send)
+            await _json(judged.answer)(request.scope, request.receive, send)
             return
         await self._dispatched(request, send, message, principal, judged)
+
+    async def _answer_batch(
+        self,
+        request: Request,
+        send: Send,
+        bearer: Bearer,
+        batch: tuple[Message | MessageError, ...],
+    ) -> None:
+        """A batch of revision 2025-03-26: each element by itself, the answers in one list."""
+        if request.headers.get("mcp-protocol-version", _BATCH_VERSION) != _BATCH_VERSION:
+            raise MessageError(INVALID_REQUEST, f"batches are of {_BATCH_VERSION} only")
+        answers: list[Any] = []
+        for element in batch:
+            try:
+                if isinstance(element, MessageError):
+                    raise element
+                collected = _Collected()
+                await self._answer(request, collected, bearer, element)
+                answers += collected.answers()
+            except MessageError as error:
+                answers.append(error_body(error.code, error.message, error.request_id))
+        response = JSONResponse(answers) if answers else Response(status_code=202)
+        response.headers["Cache-Control"] = "no-store"
+        await response(request.scope, request.receive, send)
 
     def _check_origin(self, request: Request) -> None:
         origin = request.headers.get("origin")
@@ -202,12 +239,41 @@ def _check_method(request: Request) -> None:
         raise _RefusedError(_json(body, status=405, headers={"Allow": "POST"}))
 
 
-async def _message(request: Request) -> Message:
+async def _incoming(request: Request) -> Message | tuple[Message | MessageError, ...]:
     try:
-        return parsed(await bounded_body(request, LARGEST_MESSAGE))
+        incoming = parsed(await bounded_body(request, LARGEST_MESSAGE))
     except ParametersError as error:
         body = error_body(INVALID_REQUEST, error.reason, None)
         raise _RefusedError(_json(body, status=error.status)) from None
+    if isinstance(incoming, Message) and not incoming.is_notification:
+        _check_routing_headers(request, incoming)
+    return incoming
+
+
+def _check_routing_headers(request: Request, message: Message) -> None:
+    """Where a revision repeats the body in headers, both must say the same (MCP 2026-07-28).
+
+    The decision is on the body; something in between may have decided on the headers.
+    """
+    if request.headers.get("mcp-protocol-version") not in MODERN_PROTOCOL_VERSIONS:
+        return
+    route = classify_inbound_request(message.raw, headers=request.headers)
+    if isinstance(route, InboundLadderRejection):
+        raise MessageError(route.code, route.message, message.request_id)
+
+
+class _Collected:
+    """Takes the answer to one element of a batch in the place of the connection."""
+
+    def __init__(self) -> None:
+        self._body = b""
+
+    async def __call__(self, message: AsgiMessage) -> None:
+        self._body += message.get("body", b"")
+
+    def answers(self) -> list[Any]:
+        """The answer as a list of one, empty for a notification."""
+        return [json.loads(self._body)] if self._body else []
 
 
 def _stranger(bearer: Bearer) -> Principal:

@@ -10,6 +10,8 @@ METHOD_NOT_FOUND = -32601
 INVALID_PARAMS = -32602
 UNAVAILABLE = -32000
 
+LONGEST_BATCH = 50
+
 _DEEPEST = 64
 
 RequestId = str | int | None
@@ -47,8 +49,11 @@ class Message:
         return value
 
 
-def parsed(body: bytes) -> Message:
-    """The message of a body; raises `MessageError`."""
+def parsed(body: bytes) -> Message | tuple["Message | MessageError", ...]:
+    """The message of a body, or the elements of a batch in their order; raises `MessageError`.
+
+    An element of a batch that is no message is the error with which it is answered.
+    """
     try:
         raw = json.loads(body, parse_constant=_no_constant)
         if b"\\u" in body:
@@ -56,8 +61,24 @@ def parsed(body: bytes) -> Message:
             json.dumps(raw, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise MessageError(PARSE_ERROR, "the body is not JSON") from None
-    if isinstance(raw, list):
-        raise MessageError(INVALID_REQUEST, "send one message at a time; batches are not taken")
+    if not isinstance(raw, list):
+        return _message(raw)
+    if not 1 <= len(raw) <= LONGEST_BATCH:
+        raise MessageError(INVALID_REQUEST, f"a batch has 1 to {LONGEST_BATCH} messages")
+    return tuple(_element(element) for element in raw)
+
+
+def _element(raw: Any) -> "Message | MessageError":
+    try:
+        message = _message(raw)
+    except MessageError as error:
+        return error
+    if message.method == "initialize":
+        return MessageError(INVALID_REQUEST, "initialize stands alone", message.request_id)
+    return message
+
+
+def _message(raw: Any) -> Message:
     if not isinstance(raw, dict) or raw.get("jsonrpc") != "2.0" or _is_deep(raw):
         raise MessageError(INVALID_REQUEST, "the body is not a JSON-RPC 2.0 message")
     request_id = raw.get("id")

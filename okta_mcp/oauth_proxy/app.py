@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import AsyncIterator, Callable
 
@@ -10,6 +11,7 @@ from starlette.middleware import Middleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from okta_mcp import __version__
+from okta_mcp.mcp_endpoint.call_rates import CallRates
 from okta_mcp.mcp_endpoint.server import mcp_server
 from okta_mcp.oauth_proxy.error_answers import error_handlers
 from okta_mcp.oauth_proxy.health import HealthEndpoint
@@ -22,6 +24,8 @@ from okta_mcp.settings import Settings
 
 SWEEP_SECONDS = 300
 
+log = logging.getLogger("okta_mcp")
+
 
 def build_app(
     settings: Settings, *, now: Callable[[], float] = time.time, sandbox_url: str | None = None
@@ -30,13 +34,19 @@ def build_app(
     parts = assembled(settings, now, sandbox_url)
     okta = OktaWatch(parts.login)
     health = HealthEndpoint(parts.records.store, lambda: okta.is_away)
-    behind = mcp_server(parts.tools, parts.policy)
+    call_rates = CallRates(
+        parts.policy,
+        parts.rates.rate("calls", settings.rate_tool_calls),
+        parts.rates.rate("calls of one tool", settings.rate_tool_calls_per_tool),
+    )
+    behind = mcp_server(parts.tools, parts.policy, call_rates)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with behind.router.lifespan_context(behind):
             background = [asyncio.create_task(okta.run()), asyncio.create_task(_swept(parts))]
             parts.audit.write("server.started", version=__version__, url=settings.url)
+            log.info("the store is in memory: a restart forgets clients, sign-ins and access")
             yield
             health.stop()
             for task in background:

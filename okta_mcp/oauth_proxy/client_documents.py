@@ -25,7 +25,7 @@ from okta_mcp.oauth_proxy.pinned_fetch import (
     Resolver,
     is_public_address,
 )
-from okta_mcp.oauth_proxy.rates import AddressRates, TooManyRequestsError
+from okta_mcp.oauth_proxy.rates import Rates, TooManyRequestsError
 from okta_mcp.oauth_proxy.redirect_uris import LONGEST_URI
 from okta_mcp.stores.records import Client
 
@@ -107,7 +107,7 @@ class ClientDocuments:
         *,
         redirect_schemes: tuple[str, ...],
         redirect_hosts: tuple[str, ...],
-        rates: AddressRates,
+        rates: Rates,
         now: Callable[[], float],
         is_allowed_address: Callable[[Address], bool] = is_public_address,
         fetch_seconds: float = FETCH_SECONDS,

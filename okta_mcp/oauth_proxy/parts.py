@@ -23,7 +23,7 @@ from okta_mcp.oauth_proxy.forms import Forms
 from okta_mcp.oauth_proxy.grants import Grants, Lifetimes
 from okta_mcp.oauth_proxy.legs import Legs
 from okta_mcp.oauth_proxy.pinned_fetch import SystemResolver
-from okta_mcp.oauth_proxy.rates import AddressRates
+from okta_mcp.oauth_proxy.rates import Rates
 from okta_mcp.oauth_proxy.responses import Responses
 from okta_mcp.oauth_proxy.sessions import Sessions
 from okta_mcp.oauth_proxy.upstreams import Upstreams
@@ -56,7 +56,7 @@ class Parts:
     http: httpx.AsyncClient
     resolver: SystemResolver
     records: Records
-    rates: AddressRates
+    rates: Rates
     login: OktaLogin
     upstreams: Upstreams
     grants: Grants
@@ -81,8 +81,7 @@ def assembled(settings: Settings, now: Callable[[], float], sandbox_url: str | N
     cookies = Cookies(is_https=settings.is_https)
     audit = Audit(settings.audit_log, now)
     records = Records(MemoryStore(now))
-    log.info("the store is in memory: a restart forgets clients, sign-ins, access and revocations")
-    rates = AddressRates()
+    rates = Rates()
     # A new client costs 20 ms for its TLS context: one for the life of the process.
     http = httpx.AsyncClient(timeout=_OKTA_TIMEOUT_SECONDS, follow_redirects=False)
     login = OktaLogin(

@@ -1,4 +1,4 @@
-"""How often an address may write here without being known: registrations, sign-ins, failures.
+"""How often somebody may do something: an address that is not known, or a person who is.
 
 An address is the socket's peer, or what a trusted proxy says (`TRUSTED_PROXIES`); IPv6 counts by
 /64, because one household or cloud machine has all of it. Addresses are counted in a fixed number
@@ -29,7 +29,7 @@ class TooManyRequestsError(Exception):
         self.retry_after_seconds = retry_after_seconds
 
 
-class AddressRates:
+class Rates:
     """Counts per address for one process; `key` keeps slots from being chosen."""
 
     def __init__(self) -> None:
@@ -61,9 +61,9 @@ class AddressRates:
 
 
 class Rate:
-    """One limit of `AddressRates`: what is counted, and how often it may happen."""
+    """One limit of `Rates`: what is counted, and how often it may happen."""
 
-    def __init__(self, rates: AddressRates, what: str, item: RateLimitItem) -> None:
+    def __init__(self, rates: Rates, what: str, item: RateLimitItem) -> None:
         self._rates = rates
         self._what = what
         self._item = item
@@ -75,6 +75,10 @@ class Rate:
     async def check(self, request: Request) -> None:
         """Refuse an address that has used its rate up; raises `TooManyRequestsError`."""
         await self._rates.check(self._what, self._item, address_of(request))
+
+    async def hit_by(self, person: str) -> None:
+        """Count one for a person; raises `TooManyRequestsError`."""
+        await self._rates.hit(self._what, self._item, person)
 
     async def fail(self, request: Request) -> None:
         """Count a failure; the request itself is answered as it is."""

@@ -5,6 +5,7 @@ the issuer's own host; none is composed by hand (okta-facts 1.1). Okta's tokens 
 module and the sealed store; its texts are never shown, only its error codes are mapped.
 """
 
+import asyncio
 import base64
 import hashlib
 import secrets
@@ -18,6 +19,8 @@ import httpx
 from okta_mcp.okta.keys import IdTokenError, SigningKeys, verified_id_token
 
 _LARGEST_ANSWER = 1024 * 1024
+# For the whole answer: the client's own time-out begins anew with every byte.
+_ANSWER_SECONDS = 10.0
 _DISCOVERY_SECONDS = 3600.0
 _RETRY_DISCOVERY_SECONDS = 5.0
 # RFC 7636 allows 43 to 128 characters; 64 random bytes make 86.
@@ -266,16 +269,9 @@ class OktaLogin:
         """The answer with a bounded body, never following a redirect."""
         request.headers.setdefault("Accept", "application/json")
         try:
-            answer = await self._http.send(request, stream=True, follow_redirects=False)
-            try:
-                body = b""
-                async for chunk in answer.aiter_bytes():
-                    body += chunk
-                    if len(body) > _LARGEST_ANSWER:
-                        raise LoginUnavailableError("okta_unreachable")
-            finally:
-                await answer.aclose()
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                answer, body = await self._read(request)
+        except (TimeoutError, httpx.HTTPError, httpx.InvalidURL) as error:
             raise LoginUnavailableError("okta_unreachable") from error
         headers = [
             (name, value)
@@ -283,6 +279,18 @@ class OktaLogin:
             if name.lower() not in ("content-encoding", "content-length", "transfer-encoding")
         ]
         return httpx.Response(answer.status_code, headers=headers, content=body, request=request)
+
+    async def _read(self, request: httpx.Request) -> tuple[httpx.Response, bytes]:
+        answer = await self._http.send(request, stream=True, follow_redirects=False)
+        body = bytearray()
+        try:
+            async for chunk in answer.aiter_bytes():
+                body += chunk
+                if len(body) > _LARGEST_ANSWER:
+                    raise LoginUnavailableError("okta_unreachable")
+        finally:
+            await answer.aclose()
+        return answer, bytes(body)
 
     async def _discovered(self) -> Endpoints:
         url = f"{self.issuer}/.well-known/openid-configuration"

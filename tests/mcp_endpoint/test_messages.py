@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse
 
 from okta_mcp.mcp_endpoint.messages import (
     INVALID_REQUEST,
+    LONGEST_BATCH,
     PARSE_ERROR,
     MessageError,
     error_body,
@@ -60,7 +61,6 @@ def test_a_body_that_is_not_json_is_a_parse_error(body: bytes) -> None:
         b"1",
         b'"ping"',
         b"[]",
-        b"[" + message() + b"]",
         b"{}",
         message(jsonrpc="1.0"),
         message(jsonrpc=2.0),
@@ -132,7 +132,25 @@ def test_no_body_raises_anything_but_a_message_error(body: bytes) -> None:
         found = parsed(body)
     except MessageError:
         return
-    assert found.raw["jsonrpc"] == "2.0"
+    for element in found if isinstance(found, tuple) else (found,):
+        assert isinstance(element, MessageError) or element.raw["jsonrpc"] == "2.0"
+
+
+def test_a_batch_is_its_elements_and_what_is_wrong_with_each() -> None:
+    """M-15."""
+    ping = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
+    alone = b'{"jsonrpc":"2.0","id":2,"method":"initialize"}'
+    first, second, third = parsed(b"[" + b",".join([ping, alone, b"7"]) + b"]")
+    assert first.method == "ping"
+    assert (second.code, second.request_id) == (INVALID_REQUEST, 2)
+    assert third.code == INVALID_REQUEST
+
+
+@pytest.mark.parametrize("count", [0, LONGEST_BATCH + 1])
+def test_a_batch_is_bounded(count: int) -> None:
+    """M-15."""
+    with pytest.raises(MessageError):
+        parsed(json.dumps([{"jsonrpc": "2.0", "id": 1, "method": "ping"}] * count).encode())
 
 
 @pytest.mark.parametrize("value", [None, 7, True, ["get_okta_user"], {"x": 1}])

@@ -35,7 +35,7 @@ from okta_mcp.oauth_proxy.pinned_fetch import (
     SystemResolver,
     is_public_address,
 )
-from okta_mcp.oauth_proxy.rates import AddressRates
+from okta_mcp.oauth_proxy.rates import Rates
 from okta_mcp.stores.records import Client
 from tests.oauth_proxy.document_host import (
     HOST,
@@ -112,7 +112,7 @@ def make(
         parameters: dict[str, Any] = {
             "redirect_schemes": ("vscode", "cursor"),
             "redirect_hosts": (),
-            "rates": AddressRates(),
+            "rates": Rates(),
             "now": clock,
             "is_allowed_address": is_loopback_host,
             "pause": pauses,
@@ -594,7 +594,7 @@ async def test_a_name_server_that_hangs_is_left_in_time(
         authority.trusting(),
         redirect_schemes=(),
         redirect_hosts=(),
-        rates=AddressRates(),
+        rates=Rates(),
         now=clock,
         fetch_seconds=0.05,
         pause=pauses,

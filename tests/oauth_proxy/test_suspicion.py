@@ -2,7 +2,7 @@
 
 import pytest
 
-from okta_mcp.oauth_proxy.rates import AddressRates
+from okta_mcp.oauth_proxy.rates import Rates
 from okta_mcp.oauth_proxy.suspicion import Suspicion
 from okta_mcp.stores.records import Records
 from tests.vocabulary.clock import Clock
@@ -15,7 +15,7 @@ LOOPBACK, ELSEWHERE = "http://127.0.0.1:33418/", "https://assistant.example/cb"
 
 @pytest.fixture
 def suspicion(records: Records, clock: Clock) -> Suspicion:
-    rate = AddressRates().rate("registrations", "10/10 minutes")
+    rate = Rates().rate("registrations", "10/10 minutes")
     return Suspicion(records, rate, clock)
 
 

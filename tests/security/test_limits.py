@@ -15,7 +15,7 @@ from okta_mcp.oauth_proxy.app import SWEEP_SECONDS
 from okta_mcp.oauth_proxy.cookies import Cookies
 from okta_mcp.oauth_proxy.errors import TokenError
 from okta_mcp.oauth_proxy.legs import Legs
-from okta_mcp.oauth_proxy.rates import AddressRates, TooManyRequestsError
+from okta_mcp.oauth_proxy.rates import Rates, TooManyRequestsError
 from okta_mcp.oauth_proxy.register import RegistrationEndpoint
 from okta_mcp.oauth_proxy.suspicion import Suspicion
 from okta_mcp.stores.interface import StoreFullError
@@ -294,7 +294,7 @@ async def test_successful_token_requests_are_never_limited(
 
 def test_an_ipv6_household_counts_as_one() -> None:
     """R-23: whoever has an IPv6 address has the 2^64 beside it; IPv4 in IPv6 is IPv4."""
-    rates = AddressRates()
+    rates = Rates()
     assert rates._slot("2001:db8::1") == rates._slot("2001:db8::ffff:1:2:3")
     assert rates._slot("2001:db8::1") != rates._slot("2001:db8:0:1::1")
     assert rates._slot("::ffff:192.0.2.1") == rates._slot("192.0.2.1")
@@ -302,11 +302,11 @@ def test_an_ipv6_household_counts_as_one() -> None:
 
 async def test_a_flood_from_many_addresses_is_counted_in_bounded_memory() -> None:
     """L-10: counters are slots under a random key, as many as there are and no more."""
-    rates = AddressRates()
+    rates = Rates()
     strangers = (str(ipaddress.IPv4Address(number)) for number in range(200_000))
     slots = {rates._slot(address) for address in strangers}
     assert len(slots) <= 16_384
-    assert {AddressRates()._slot("192.0.2.1") for _ in range(20)} != {rates._slot("192.0.2.1")}
+    assert {Rates()._slot("192.0.2.1") for _ in range(20)} != {rates._slot("192.0.2.1")}
 
 
 def client_of(number: int, created_at: float, *, authorized: bool = False) -> Client:
@@ -333,7 +333,7 @@ class Registry:
         self.records = Records(MemoryStore(clock))
         self._clock = clock
         self._audit = Audit(str(folder / "audit.jsonl"), clock)
-        rates = AddressRates()
+        rates = Rates()
         self._endpoint = RegistrationEndpoint(
             self.records,
             self._audit,
@@ -464,7 +464,7 @@ async def test_what_has_expired_is_swept_every_five_minutes() -> None:
 
 async def test_an_address_that_waits_may_come_again() -> None:
     """R-23: the refusal says how long."""
-    rate = AddressRates().rate("x", "2/minute")
+    rate = Rates().rate("x", "2/minute")
     request = request_of()
     await rate.hit(request)
     await rate.hit(request)

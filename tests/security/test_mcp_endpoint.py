@@ -494,20 +494,65 @@ async def test_an_unknown_method_does_not_exist(member: OAuthClient, method: str
     assert (await member.rpc(method)).json()["error"]["code"] == METHOD_NOT_FOUND
 
 
-@pytest.mark.parametrize("revision", [None, "2025-03-26", "2025-06-18"])
-@pytest.mark.parametrize("count", [1, 2, 51])
-async def test_a_batch_is_refused_as_a_whole(
-    member: OAuthClient, server: ServerProcess, revision: str | None, count: int
+def called(name: str, request_id: int) -> dict[str, object]:
+    params = {"name": name, "arguments": {}}
+    return {"jsonrpc": "2.0", "id": request_id, "method": "tools/call", "params": params}
+
+
+TOO_MANY = [called("get_current_time", 1)] * 51
+
+
+@pytest.mark.parametrize(
+    ("batch", "revision"),
+    [([called("get_current_time", 1)], "2025-06-18"), (TOO_MANY, None), ([], "2025-03-26")],
+    ids=["of a revision without batches", "of 51", "of nothing"],
+)
+async def test_a_batch_that_is_not_to_be_taken_runs_nothing(
+    member: OAuthClient, server: ServerProcess, batch: list[object], revision: str | None
 ) -> None:
-    """M-15: batches are not taken yet, so no element of one is ever decided on or run."""
-    call = LIST | {"method": "tools/call", "params": {"name": "get_current_time"}}
-    content = json.dumps([call] * count).encode()
+    """M-15."""
     version = {"mcp-protocol-version": revision} if revision else {}
-    called = len(server.events("tool.called"))
+    before = len(server.events("tool.called"))
+    content = json.dumps(batch).encode()
     answer = await ask(member, "POST", bearer(member) | version, content=content)
-    assert answer.status_code == 400
-    assert answer.json()["error"]["code"] == INVALID_REQUEST
-    assert len(server.events("tool.called")) == called
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, INVALID_REQUEST)
+    assert len(server.events("tool.called")) == before
+
+
+@pytest.mark.parametrize("revision", [None, "2025-03-26"])
+async def test_each_element_of_a_batch_is_decided_by_itself(
+    member: OAuthClient, server: ServerProcess, revision: str | None
+) -> None:
+    """M-15: allowed, refused, broken and silent elements side by side, each on the record."""
+    batch = [
+        called("get_current_time", 1),
+        called("list_okta_network_zones", 2),
+        {"jsonrpc": "2.0", "method": "notifications/initialized"},
+        {"jsonrpc": "2.0", "id": 3, "method": "initialize", "params": {}},
+        "nonsense",
+        LIST | {"id": 4},
+    ]
+    version = {"mcp-protocol-version": revision} if revision else {}
+    before = len(server.events())
+    content = json.dumps(batch).encode()
+    answer = await ask(member, "POST", bearer(member) | version, content=content)
+    assert answer.status_code == 200
+    assert answer.headers["cache-control"] == "no-store"
+    by_id = {element["id"]: element for element in answer.json()}
+    assert set(by_id) == {1, 2, 3, 4, None}
+    assert by_id[1]["result"]["isError"] is False
+    assert by_id[2]["error"]["message"] == "Unknown tool: list_okta_network_zones"
+    assert by_id[3]["error"]["code"] == by_id[None]["error"]["code"] == INVALID_REQUEST
+    assert len(by_id[4]["result"]["tools"]) == 12
+    events = [event["event"] for event in server.events()[before:]]
+    assert events == ["tool.called", "tool.refused", "tools.listed"]
+
+
+async def test_a_batch_of_notifications_has_no_answer(member: OAuthClient) -> None:
+    """M-15."""
+    content = b'[{"jsonrpc": "2.0", "method": "notifications/initialized"}]'
+    answer = await ask(member, "POST", bearer(member), content=content)
+    assert (answer.status_code, answer.content) == (202, b"")
 
 
 @pytest.mark.parametrize("authorization", [None, "Bearer made-up"])

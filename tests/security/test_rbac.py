@@ -6,12 +6,13 @@ the shipped one.
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.vocabulary.browser import Browser
-from tests.vocabulary.in_process import LocalServer
+from tests.vocabulary.in_process import LocalServer, local_server
 from tests.vocabulary.oauth_client import OAuthClient, connected
 from tests.vocabulary.processes import SandboxProcess, ServerProcess
 
@@ -333,6 +334,64 @@ async def test_the_decision_is_about_the_body_whatever_the_headers_say(
         answer = await viewer.rpc("tools/call", params, headers=headers | version)
         assert answer.status_code in (200, 400)
         assert "result" not in answer.json()
+
+
+@pytest.mark.parametrize(
+    "routing",
+    [
+        {"mcp-method": "tools/list", "mcp-name": "get_current_time"},
+        {"mcp-method": "tools/call", "mcp-name": DENIED},
+        {"mcp-method": "tools/call"},
+        {},
+    ],
+    ids=["another method", "another name", "no name", "neither"],
+)
+async def test_headers_that_say_something_else_are_refused(
+    viewer: OAuthClient, server: ServerProcess, routing: dict[str, str]
+) -> None:
+    """B-13: where the revision repeats the body in headers, both must say the same."""
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+    }
+    params = {"name": "get_current_time", "arguments": {}, "_meta": meta}
+    version = {"mcp-protocol-version": "2026-07-28"}
+    before = len(server.events("tool.called"))
+    answer = await viewer.rpc("tools/call", params, headers=version | routing)
+    assert answer.status_code == 400
+    assert "header does not match" in answer.json()["error"]["message"]
+    assert len(server.events("tool.called")) == before
+    agreeing = {"mcp-method": "tools/call", "mcp-name": "get_current_time"}
+    assert (await viewer.rpc("tools/call", params, headers=version | agreeing)).status_code == 200
+
+
+async def test_one_person_cannot_use_up_everyones_calls(
+    sandbox: SandboxProcess, server_port: int, tmp_path: Path
+) -> None:
+    """B-15: per tool and together; local tools and other people are not counted."""
+    environment = sandbox.settings_for_server() | {
+        "RATE_TOOL_CALLS": "5/hour",
+        "RATE_TOOL_CALLS_PER_TOOL": "3/hour",
+    }
+    async with local_server(tmp_path, f"http://localhost:{server_port}", environment) as local:
+        busy, other = await local_viewer(local), await local.client()
+        await connected(local.browser(), other, "Nora Lind")
+
+        async def codes(client: OAuthClient, tool: str, times: int) -> list[str | None]:
+            results = [(await client.call(tool))["result"] for _ in range(times)]
+            return [
+                json.loads(result["content"][0]["text"])["error"]["code"]
+                if result["isError"]
+                else None
+                for result in results
+            ]
+
+        assert await codes(busy, "list_okta_users", 4) == [None] * 3 + ["rate_limited"]
+        assert await codes(busy, "list_okta_groups", 3) == [None] * 2 + ["rate_limited"]
+        assert await codes(busy, "get_current_time", 6) == [None] * 6
+        assert await codes(other, "list_okta_users", 2) == [None] * 2
+        refused = (await busy.call("list_okta_users"))["result"]["content"][0]["text"]
+        assert json.loads(refused)["error"]["retry_after_seconds"] > 0
 
 
 @pytest.mark.parametrize(

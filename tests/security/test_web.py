@@ -14,12 +14,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from okta_mcp.oauth_proxy.health import HealthEndpoint
 from okta_mcp.settings import SettingsError, load_settings
-from okta_mcp.stores.interface import Kind
-from okta_mcp.stores.memory import MemoryStore
 from tests.vocabulary.browser import Browser
-from tests.vocabulary.clock import Clock
 from tests.vocabulary.oauth_client import REDIRECT_URI, OAuthClient, connected, signed_in
 from tests.vocabulary.processes import (
     SandboxProcess,
@@ -27,7 +23,6 @@ from tests.vocabulary.processes import (
     free_port,
     running_server,
 )
-from tests.vocabulary.requests import request_of
 
 HTML = {"accept": "text/html"}
 PUBLIC_HOST = "mcp.example.com"
@@ -218,23 +213,6 @@ def test_health_says_one_word(
     """W-06: to anybody, under any name, because load balancers ask by address."""
     answer = stranger.get(f"{server.url}{path}", headers={"Host": "10.0.0.7:3001"})
     assert (answer.status_code, answer.json()) == (200, {"status": word})
-
-
-class AbsentStore(MemoryStore):
-    async def get(self, kind: Kind, key: str) -> bytes | None:
-        raise ConnectionError
-
-
-@pytest.mark.parametrize("is_stopping", [True, False])
-async def test_a_server_that_stops_or_has_no_store_is_not_ready(*, is_stopping: bool) -> None:
-    """W-06: and says no more than that; alive it still is."""
-    store = MemoryStore(Clock()) if is_stopping else AbsentStore(Clock())
-    health = HealthEndpoint(store, lambda: False)
-    if is_stopping:
-        health.stop()
-    answer = await health.ready(request_of(method="GET"))
-    assert (answer.status_code, answer.body) == (503, b'{"status":"not ready"}')
-    assert (await health.get(request_of(method="GET"))).status_code == 200
 
 
 # --- sessions of the pages ---
