@@ -29,6 +29,7 @@ EVENTS: dict[str, str] = {
     "code.reused": "A code was presented a second time; its grant was ended.",
     "refresh_token.reused": "An old refresh token was presented; its grant was ended.",
     "grant.ended": "A grant was ended before its time; everything under it stopped working.",
+    "audit.suppressed": "An address causes more refusals than are recorded; the reason says which.",
     "bearer.refused": "A request to /mcp came with a token that does not open it.",
     "role.changed": "The groups of a person in Okta give another role than before.",
     "tools.listed": "A person's client listed the tools; the count is what the person sees.",

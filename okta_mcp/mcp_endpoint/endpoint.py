@@ -39,6 +39,7 @@ from okta_mcp.mcp_endpoint.messages import (
 from okta_mcp.oauth_proxy.bearer import BearerError, BearerGuard
 from okta_mcp.oauth_proxy.grants import Bearer, Grants
 from okta_mcp.oauth_proxy.parameters import ParametersError, bounded_body
+from okta_mcp.oauth_proxy.refusals import Refusals
 from okta_mcp.oauth_proxy.trace import trace
 from okta_mcp.okta.directory import (
     DirectoryUnavailableError,
@@ -68,6 +69,7 @@ class McpEndpoint:
         roles: LiveRoles,
         policy: Policy,
         audit: Audit,
+        refusals: Refusals,
         *,
         is_allowed_origin: Callable[[str], bool],
     ) -> None:
@@ -77,6 +79,7 @@ class McpEndpoint:
         self._roles = roles
         self._policy = policy
         self._audit = audit
+        self._refusals = refusals
         self._is_allowed_origin = is_allowed_origin
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -94,9 +97,7 @@ class McpEndpoint:
             await refusal.response(scope, receive, send)
         except BearerError as error:
             if error.was_presented:
-                self._audit.write(
-                    "bearer.refused", "refused", reason=error.reason, **trace(request)
-                )
+                await self._refusals.write(request, "bearer.refused", error.reason)
             await _unauthorized(error)(scope, receive, send)
         except MessageError as error:
             body = error_body(error.code, error.message, error.request_id)

@@ -15,6 +15,7 @@ from okta_mcp.audit.writer import Audit
 from okta_mcp.oauth_proxy.errors import PageError
 from okta_mcp.oauth_proxy.legs import LEG_TTL_SECONDS, Legs
 from okta_mcp.oauth_proxy.parameters import Parameters, ParametersError, query_parameters
+from okta_mcp.oauth_proxy.refusals import Refusals
 from okta_mcp.oauth_proxy.sessions import Sessions
 from okta_mcp.oauth_proxy.trace import trace
 from okta_mcp.oauth_proxy.upstreams import Upstreams
@@ -61,6 +62,7 @@ class CallbackEndpoint:
         roles: LiveRoles,
         sessions: Sessions,
         audit: Audit,
+        refusals: Refusals,
         *,
         keeps_upstream: bool,
         now: Callable[[], float],
@@ -72,6 +74,7 @@ class CallbackEndpoint:
         self._roles = roles
         self._sessions = sessions
         self._audit = audit
+        self._refusals = refusals
         self._keeps_upstream = keeps_upstream
         self._now = now
 
@@ -90,10 +93,10 @@ class CallbackEndpoint:
             upstream_id = await self._kept_upstream(tokens)
             decision = await self._role(user_id, upstream_id, tokens)
         except PageError as error:
-            self._audit.write("login.refused", "refused", reason=error.reason, **trace(request))
+            await self._refusals.write(request, "login.refused", error.reason)
             raise
         except OktaLoginError as error:
-            self._audit.write("login.refused", "refused", reason=error.reason, **trace(request))
+            await self._refusals.write(request, "login.refused", error.reason)
             raise _page_of(error.reason, leg.request if leg else None) from error
         person = _Person(user_id, login, name, tokens, upstream_id, decision)
         return await self._signed_in(request, leg, person)

@@ -18,6 +18,7 @@ from okta_mcp.oauth_proxy.forms import FORM_TTL_SECONDS, Form
 from okta_mcp.oauth_proxy.grants import Grants
 from okta_mcp.oauth_proxy.parameters import ParametersError, form_parameters, query_parameters
 from okta_mcp.oauth_proxy.rates import address_of
+from okta_mcp.oauth_proxy.refusals import Refusals
 from okta_mcp.oauth_proxy.register import USED_CLIENT_SECONDS
 from okta_mcp.oauth_proxy.responses import CONSENT_FORM, Responses
 from okta_mcp.oauth_proxy.scopes import NoScopeLeftError, cut_with_role
@@ -245,6 +246,7 @@ class ConsentEndpoint:
         sessions: Sessions,
         responses: Responses,
         audit: Audit,
+        refusals: Refusals,
         *,
         now: Callable[[], float],
     ) -> None:
@@ -253,6 +255,7 @@ class ConsentEndpoint:
         self._sessions = sessions
         self._responses = responses
         self._audit = audit
+        self._refusals = refusals
         self._now = now
 
     async def get(self, request: Request) -> Response:
@@ -290,7 +293,7 @@ class ConsentEndpoint:
             session = await self._session_of_form(request, form) if decision == "allow" else None
             await self._step.answer_once(checked)
         except PageError as error:
-            self._audit.write("consent.refused", "refused", reason=error.reason, **trace(request))
+            await self._refusals.write(request, "consent.refused", error.reason)
             raise
         if session is not None:
             response = await self._step.allowed(request, checked, session)

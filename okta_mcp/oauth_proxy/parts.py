@@ -24,6 +24,7 @@ from okta_mcp.oauth_proxy.grants import Grants, Lifetimes
 from okta_mcp.oauth_proxy.legs import Legs
 from okta_mcp.oauth_proxy.pinned_fetch import SystemResolver
 from okta_mcp.oauth_proxy.rates import Rates
+from okta_mcp.oauth_proxy.refusals import Refusals
 from okta_mcp.oauth_proxy.responses import Responses
 from okta_mcp.oauth_proxy.sessions import Sessions
 from okta_mcp.oauth_proxy.upstreams import Upstreams
@@ -67,6 +68,7 @@ class Parts:
     clients: Clients
     legs: Legs
     responses: Responses
+    refusals: Refusals
 
     @property
     def resource_url(self) -> str:
@@ -147,6 +149,11 @@ def assembled(settings: Settings, now: Callable[[], float], sandbox_url: str | N
             Forms(sealer, derived_key(secret, "form cookies"), cookies, origin=settings.url),
             issuer=settings.url,
             known_hosts=redirect_hosts,
+        ),
+        refusals=Refusals(
+            audit,
+            rates.rate("refusals", settings.rate_token_failures),
+            rates.rate("notices of refusals", "1/minute"),
         ),
     )
 

@@ -62,6 +62,7 @@ def _mcp_route(parts: Parts, behind: Starlette) -> Route:
         parts.roles,
         parts.policy,
         parts.audit,
+        parts.refusals,
         is_allowed_origin=is_allowed,
     )
     pages = Middleware(McpCors, is_allowed=is_allowed)
@@ -164,10 +165,13 @@ def _page_routes(parts: Parts) -> list[Route]:
         parts.roles,
         sessions,
         audit,
+        parts.refusals,
         keeps_upstream=settings.api_auth == "claims",
         now=parts.now,
     )
-    consent = ConsentEndpoint(step, records, sessions, responses, audit, now=parts.now)
+    consent = ConsentEndpoint(
+        step, records, sessions, responses, audit, parts.refusals, now=parts.now
+    )
     connections = ConnectionsEndpoint(
         records, parts.grants, sessions, responses, audit, now=parts.now
     )

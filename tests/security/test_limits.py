@@ -360,6 +360,37 @@ class Registry:
         self._audit.close()
 
 
+@pytest.mark.parametrize(
+    ("event", "method", "path", "headers"),
+    [
+        ("bearer.refused", "POST", "/mcp", {"authorization": "Bearer omcp_at_made-up"}),
+        ("login.refused", "GET", "/oauth/callback?state=made-up", {}),
+        ("consent.refused", "POST", "/oauth/consent", FORM),
+    ],
+)
+async def test_a_stranger_cannot_fill_the_audit_trail(
+    tight_server: ServerProcess,
+    at_new_address: AtNewAddress,
+    event: str,
+    method: str,
+    path: str,
+    headers: dict[str, str],
+) -> None:
+    """L-10, S-02: three refusals, one notice, then silence; and nobody else's line is lost."""
+    before = len(tight_server.events())
+    loud, quiet = at_new_address(), at_new_address()
+    for http in [*[loud] * 9, quiet]:
+        answer = await http.request(method, f"{tight_server.url}{path}", headers=headers)
+        assert answer.status_code in (400, 401, 403)
+    written = [(line["event"], line["ip"]) for line in tight_server.events()[before:]]
+    addresses = list(dict.fromkeys(ip for _, ip in written))
+    assert written == [
+        *[(event, addresses[0])] * 3,
+        ("audit.suppressed", addresses[0]),
+        (event, addresses[1]),
+    ]
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
