@@ -38,10 +38,10 @@ def server(
     shared_sandbox: SandboxProcess, server_port: int, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServerProcess]:
     folder = tmp_path_factory.mktemp("server")
-    # All tests come from one address; tests of the rates start a server of their own.
-    rates = dict.fromkeys(
-        ("RATE_REGISTER", "RATE_AUTHORIZE", "RATE_TOKEN_FAILURES"), "100000/minute"
-    )
+    # All tests come from one address and are a few people; tests of the rates start a server of
+    # their own.
+    names = "REGISTER AUTHORIZE TOKEN_FAILURES TOOL_CALLS TOOL_CALLS_PER_TOOL".split()
+    rates = dict.fromkeys((f"RATE_{name}" for name in names), "100000/minute")
     environment = shared_sandbox.settings_for_server() | rates
     with running_server(folder, server_port, environment) as running:
         yield running
