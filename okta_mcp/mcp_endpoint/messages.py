@@ -1,6 +1,7 @@
 """JSON-RPC as it arrives and as refusals are written (MCP base protocol, JSON-RPC 2.0)."""
 
 import json
+import math
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -55,7 +56,7 @@ def parsed(body: bytes) -> Message | tuple["Message | MessageError", ...]:
     An element of a batch that is no message is the error with which it is answered.
     """
     try:
-        raw = json.loads(body, parse_constant=_no_constant)
+        raw = json.loads(body, parse_constant=_no_constant, parse_float=_finite)
         if b"\\u" in body:
             # Half a surrogate pair is legal JSON and no text: no answer could repeat it.
             json.dumps(raw, ensure_ascii=False).encode()
@@ -113,6 +114,14 @@ def _is_deep(value: Any) -> bool:
         if not level:
             return False
     return True
+
+
+def _finite(text: str) -> float:
+    """A number too large for a float would become infinite, which is no JSON when written."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -91,7 +91,7 @@ class CallbackEndpoint:
             user_id = str(tokens.claims["sub"])
             login, name = await self._login.profile(tokens)
             upstream_id = await self._kept_upstream(tokens)
-            decision = await self._role(user_id, upstream_id, tokens)
+            decision = await self._role_or_release(user_id, upstream_id, tokens)
         except PageError as error:
             await self._refusals.write(request, "login.refused", error.reason)
             raise
@@ -132,6 +132,16 @@ class CallbackEndpoint:
         if tokens.refresh_token is None:
             raise LoginRefusedError("refresh_grant_missing")
         return await self._upstreams.keep(tokens.refresh_token)
+
+    async def _role_or_release(
+        self, user_id: str, upstream_id: str | None, tokens: UpstreamTokens
+    ) -> RoleDecision:
+        """The role; where there is none to be had, Okta's refresh token goes back."""
+        try:
+            return await self._role(user_id, upstream_id, tokens)
+        except OktaLoginError:
+            await self._upstreams.release(user_id, upstream_id)
+            raise
 
     async def _role(
         self, user_id: str, upstream_id: str | None, tokens: UpstreamTokens

@@ -54,6 +54,7 @@ class ConsentStep:
         self,
         records: Records,
         clients: Clients,
+        sessions: Sessions,
         grants: Grants,
         roles: LiveRoles,
         policy: Policy,
@@ -65,6 +66,7 @@ class ConsentStep:
     ) -> None:
         self._records = records
         self._clients = clients
+        self._sessions = sessions
         self._grants = grants
         self._roles = roles
         self._policy = policy
@@ -115,6 +117,10 @@ class ConsentStep:
         if not first:
             raise PageError("sign_in_used")
 
+    async def unanswered(self, checked: CheckedRequest) -> None:
+        """The answer could not be given after all: the person may answer again, or leave."""
+        await self._records.answered_forms.delete(checked.id)
+
     async def _subject(
         self, request: Request, checked: CheckedRequest, session: Session
     ) -> tuple[Client, Role, tuple[str, ...] | None]:
@@ -130,6 +136,8 @@ class ConsentStep:
         except PersonInactiveError:
             raise PageError("account_inactive", status=403, finishes=checked) from None
         except SignInAgainError:
+            # The session hangs on a sign-in that Okta has ended: keeping it would lead here again.
+            await self._sessions.end(session)
             raise PageError("sign_in_expired", finishes=checked) from None
         except DirectoryUnavailableError:
             raise PageError(
@@ -180,6 +188,7 @@ class ConsentStep:
             )
             code = await self._grants.open(session, client, checked, scopes, role)
         except StoreFullError:
+            await self.unanswered(checked)
             raise PageError(
                 "server_busy", status=503, finishes=checked, finish_code="temporarily_unavailable"
             ) from None
@@ -296,11 +305,23 @@ class ConsentEndpoint:
             await self._refusals.write(request, "consent.refused", error.reason)
             raise
         if session is not None:
-            response = await self._step.allowed(request, checked, session)
+            response = await self._allowed(request, checked, session)
         else:
             response = await self._denied(request, form, checked)
         self._responses.forms.forget(response, form)
         return response
+
+    async def _allowed(
+        self, request: Request, checked: CheckedRequest, session: Session
+    ) -> Response:
+        try:
+            return await self._step.allowed(request, checked, session)
+        except (PageError, StoreFullError) as error:
+            # No code was made, so the page's button, or another press, must still work.
+            await self._step.unanswered(checked)
+            reason = error.reason if isinstance(error, PageError) else "server_busy"
+            await self._refusals.write(request, "consent.refused", reason)
+            raise
 
     async def _session_of_form(self, request: Request, form: Form) -> Session:
         """The session of the person to whom the form was shown, who must still be signed in."""

@@ -9,6 +9,7 @@ request approves no other. A browser keeps at most ten of these cookies, the old
 import hashlib
 import hmac
 import json
+import re
 import secrets
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,7 @@ from okta_mcp.stores.sealing import NotSealedHereError, Sealer
 FORM_TTL_SECONDS = 600
 _MOST_FORM_COOKIES = 10
 _COOKIE = "form_"
+_FORM_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,12 @@ class Forms:
 
     def keep(self, request: Request, response: Response, form: Form, cookie: str) -> None:
         """Give the browser the form's cookie, and make room for it."""
-        held = self._cookies.named(request, _COOKIE)
+        # Only names that this server gives: what else a browser sends may not be a name at all.
+        held = {
+            name: value
+            for name, value in self._cookies.named(request, _COOKIE).items()
+            if _FORM_ID.fullmatch(name)
+        }
         held.pop(form.id, None)
         by_age = sorted(held, key=lambda name: self._signed_at(held[name]))
         for name in by_age[: max(0, len(held) - _MOST_FORM_COOKIES + 1)]:

@@ -6,7 +6,6 @@ its grant would have ended anyway, so that reuse is recognised: it ends the gran
 4.14.2). One exception: an answer that was lost on its way is repeated to the client that lost it.
 """
 
-import asyncio
 import hmac
 import json
 import secrets
@@ -21,6 +20,7 @@ from okta_mcp.oauth_proxy.upstreams import Upstreams
 from okta_mcp.okta.oidc import s256
 from okta_mcp.rbac.families import OFFLINE_ACCESS
 from okta_mcp.rbac.policy import Role
+from okta_mcp.stores.interface import StoreFullError
 from okta_mcp.stores.records import (
     AccessToken,
     CheckedRequest,
@@ -150,9 +150,12 @@ class Grants:
         assert grant is not None  # noqa: S101 - _code_reused always raises
         # The mark of the used code lives as long as its grant can, so that reuse is known.
         left = grant.expires_at - self._now()
-        if not await self._records.mark_used(key, stored, left):
-            await self._code_reused(stored, await self._records.grants.get(stored.grant_key))
+        # The tokens first: a store that is full then refuses before the code is used up.
         answer = await self._new_pair(grant, grant.scopes, generation=0)
+        if not await self._records.mark_used(key, stored, left):
+            await self._drop(answer)
+            used = replace(stored, used=True)
+            await self._code_reused(used, await self._records.grants.get(stored.grant_key))
         redeemed = replace(grant, redeemed=True)
         if not await self._records.grants.swap(grant.key, grant, redeemed, left):
             raise invalid_grant("grant_ended", "the grant has ended")
@@ -164,7 +167,7 @@ class Grants:
         """The grant of a refresh token of this client, current or old; raises `TokenError`."""
         stored = await self._records.refresh_tokens.get(digest(refresh_token))
         grant = await self._records.grants.get(stored.grant_key) if stored else None
-        if stored is None or grant is None or grant.expires_at <= self._now():
+        if stored is None or grant is None or not self._is_live(grant):
             raise invalid_grant("refresh_token_unknown", "the refresh token is unknown or ended")
         if grant.client_id != client.client_id:
             raise invalid_grant(
@@ -213,7 +216,7 @@ class Grants:
             return None
         stored = await self._records.access_tokens.get(digest(access_token))
         grant = await self._records.grants.get(stored.grant_key) if stored else None
-        if stored is None or grant is None or grant.expires_at <= self._now():
+        if stored is None or grant is None or not self._is_live(grant):
             return None
         await self._note_use(stored, grant)
         return Bearer(grant, stored.scopes)
@@ -250,6 +253,10 @@ class Grants:
         for grant in ended:
             await self.end(grant, reason)
         return len(ended)
+
+    def _is_live(self, grant: Grant) -> bool:
+        """Whether it has not ended, and is for this server: a store may be shared by several."""
+        return grant.expires_at > self._now() and grant.resource == self._resource_url
 
     async def _note_use(self, token: AccessToken, grant: Grant) -> None:
         """Write down that a token is in use: at its first use after a refresh, then once a minute.
@@ -291,17 +298,21 @@ class Grants:
         )
         if OFFLINE_ACCESS in grant.scopes:
             refresh_token = answer["refresh_token"] = new_secret(REFRESH_TOKEN)
-            await self._records.refresh_tokens.put(
-                digest(refresh_token), RefreshToken(grant.key, generation), grant.expires_at - now
-            )
+            kept = RefreshToken(grant.key, generation)
+            try:
+                await self._records.refresh_tokens.put(
+                    digest(refresh_token), kept, grant.expires_at - now
+                )
+            except StoreFullError:
+                await self._records.access_tokens.delete(digest(access_token))
+                raise
         return answer
 
     async def _drop(self, answer: dict[str, Any]) -> None:
         """Take back a pair that lost the race and was never given to anybody."""
-        await asyncio.gather(
-            self._records.access_tokens.delete(digest(answer["access_token"])),
-            self._records.refresh_tokens.delete(digest(answer["refresh_token"])),
-        )
+        await self._records.access_tokens.delete(digest(answer["access_token"]))
+        if "refresh_token" in answer:
+            await self._records.refresh_tokens.delete(digest(answer["refresh_token"]))
 
     def _repeated_answer(
         self, token: RefreshToken, grant: Grant, refresh_token: str, scopes: tuple[str, ...]

@@ -9,6 +9,7 @@ the log.
 """
 
 import asyncio
+import re
 import socket
 import ssl
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
@@ -18,6 +19,8 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 import httpcore
 
+# No more digits than any cache needs: a longer number is a number of somebody who tries us.
+_SECONDS = re.compile(r"[0-9]{1,64}", re.ASCII)
 LARGEST_DOCUMENT = 5 * 1024
 # With no word of the server about caching.
 DEFAULT_FRESH_SECONDS = 300.0
@@ -238,7 +241,7 @@ def _fresh_seconds(head: list[tuple[str, str]]) -> float:
         ]
         ages = [age.strip('"') for _, _, age in stated]
         passed = [value.strip() for name, value in head if name == "age"] or ["0"]
-        if not all(text.isascii() and text.isdigit() for text in (*ages, *passed)):
+        if not all(_SECONDS.fullmatch(text) for text in (*ages, *passed)):
             return 0.0
         return max(0.0, float(min(map(int, ages))) - float(max(map(int, passed))))
     # A date alone is a server's old way of saying "soon"; to fetch again is always right.

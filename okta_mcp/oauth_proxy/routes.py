@@ -131,6 +131,7 @@ def _page_routes(parts: Parts) -> list[Route]:
     step = ConsentStep(
         records,
         parts.clients,
+        sessions,
         parts.grants,
         parts.roles,
         parts.policy,

@@ -1,5 +1,6 @@
 """Without an API token: roles by the groups claim, however Okta delivers it."""
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
@@ -125,3 +126,20 @@ async def test_a_person_whom_okta_ends_is_ended_here(
     answer = await client.refresh()
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
     assert (await client.rpc("tools/list")).status_code == 401
+
+
+async def test_a_sign_in_that_okta_ended_is_begun_anew(
+    browser: Browser, client: OAuthClient, sandbox: SandboxProcess
+) -> None:
+    """The browser's session hangs on it, and must not lead to the same refusal again."""
+    await connected(browser, client, "Hana Novak")
+    sandbox.control("users/hana.help@northwind.example", {"status": "SUSPENDED"})
+    # The role that is known holds for the interval of this server, which is a second.
+    for _ in range(50):
+        await browser.open(client.authorization_url(prompt="consent"))
+        if browser.status != 200:
+            break
+        await asyncio.sleep(0.1)
+    assert "took too long" in browser.page.text
+    await browser.open(client.authorization_url())
+    assert "Sign in with Okta" in [button.text for button in browser.page.buttons]

@@ -258,3 +258,11 @@ async def test_the_audit_trail_tells_the_story_and_no_secret(
         *(cookie.value for cookie in browser.client.cookies.jar),
     ]
     assert not [secret for secret in secrets if secret and secret in written]
+
+
+async def test_cookies_with_names_of_others_break_no_page(
+    browser: Browser, client: OAuthClient
+) -> None:
+    cookies = "; ".join(f"okta_mcp_form_({number})=x" for number in range(12))
+    answer = await client.http.get(f"{client.url}/oauth/login", headers={"cookie": cookies})
+    assert answer.status_code == 200

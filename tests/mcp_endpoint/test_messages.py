@@ -136,6 +136,14 @@ def test_no_body_raises_anything_but_a_message_error(body: bytes) -> None:
         assert isinstance(element, MessageError) or element.raw["jsonrpc"] == "2.0"
 
 
+@pytest.mark.parametrize("number", [b"1e999", b"-1e999"])
+def test_a_number_that_no_float_holds_is_not_json(number: bytes) -> None:
+    """M-13: written again it would be `Infinity`, which nobody can read."""
+    with pytest.raises(MessageError) as caught:
+        parsed(b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":' + number + b"}}")
+    assert caught.value.code == PARSE_ERROR
+
+
 def test_a_batch_is_its_elements_and_what_is_wrong_with_each() -> None:
     """M-15."""
     ping = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'

@@ -910,6 +910,8 @@ FRESHNESS: list[tuple[tuple[str, ...], float]] = [
     (("Cache-Control: max-age=600, s-maxage=60",), 60),
     (("Cache-Control: max-age=31536000",), LONGEST_FRESH_SECONDS),
     (("Cache-Control: max-age=" + "9" * 40,), LONGEST_FRESH_SECONDS),
+    (("Cache-Control: max-age=" + "9" * 400,), 0),
+    (("Cache-Control: max-age=" + "9" * 5000,), 0),
     (("Cache-Control: no-store",), 0),
     (("Cache-Control: max-age=600", "Cache-Control: no-store"), 0),
     (("Cache-Control: max-age=600, no-cache",), 0),

@@ -773,3 +773,17 @@ async def assert_the_bare_name_is_not_read(browser: Browser) -> None:
     assert browser.status == 403
     browser.client.cookies.set(name, value)
     browser.response = page
+
+
+async def test_a_failure_after_the_yes_leaves_a_way_out(
+    local: LocalServer, sandbox: SandboxProcess
+) -> None:
+    """C-25: what made no code has not answered the client; the page's button still does."""
+    client, person = await local.client(), local.browser()
+    await signed_in(person, client, "Hana Novak")
+    local.clock.pass_seconds(61)
+    sandbox.control("faults", {"match": "GET /api/v1/users/", "status": 500, "times": 5})
+    await person.press("Allow")
+    assert person.status == 502
+    await person.press("Back to the application")
+    assert person.answer["error"] == "server_error"
