@@ -45,11 +45,6 @@ class Rates:
         if not await self._limiter.hit(item, what, self._slot(address)):
             raise await self._refusal(what, item, address)
 
-    async def check(self, what: str, item: RateLimitItem, address: str) -> None:
-        """Count nothing; raises `TooManyRequestsError` where the rate is used up."""
-        if not await self._limiter.test(item, what, self._slot(address)):
-            raise await self._refusal(what, item, address)
-
     async def _refusal(self, what: str, item: RateLimitItem, address: str) -> TooManyRequestsError:
         stats = await self._limiter.get_window_stats(item, what, self._slot(address))
         return TooManyRequestsError(max(1, math.ceil(stats.reset_time - time.time())))
@@ -72,20 +67,9 @@ class Rate:
         """Count this request; raises `TooManyRequestsError`."""
         await self._rates.hit(self._what, self._item, address_of(request))
 
-    async def check(self, request: Request) -> None:
-        """Refuse an address that has used its rate up; raises `TooManyRequestsError`."""
-        await self._rates.check(self._what, self._item, address_of(request))
-
     async def hit_by(self, person: str) -> None:
         """Count one for a person; raises `TooManyRequestsError`."""
         await self._rates.hit(self._what, self._item, person)
-
-    async def fail(self, request: Request) -> None:
-        """Count a failure; the request itself is answered as it is."""
-        try:
-            await self.hit(request)
-        except TooManyRequestsError:
-            return
 
 
 def address_of(request: Request) -> str:

@@ -60,7 +60,6 @@ class TokenEndpoint:
         Only failures count against an address: whoever works is never limited.
         """
         client: Client | None = None
-        await self._failures.check(request)
         try:
             form = await token_form(request, besides=frozenset({"resource"}))
             client = await authenticated_client(request, form, self._records)
@@ -71,7 +70,9 @@ class TokenEndpoint:
             raise error from None
         except TokenError as error:
             if error.status < 500:
-                await self._failures.fail(request)
+                # Beyond the rate this is 429 in place of the error, before a line is written. Good
+                # requests of the same address go on: any page can make a browser send bad ones.
+                await self._failures.hit(request)
             self._refused(request, client, error)
             raise
         return JSONResponse(answer, headers=NO_STORE)

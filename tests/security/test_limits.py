@@ -360,6 +360,18 @@ class Registry:
         self._audit.close()
 
 
+async def test_failures_of_an_address_do_not_stop_its_good_requests(
+    tight_server: ServerProcess, browser: Browser, at_new_address: AtNewAddress
+) -> None:
+    """R-23, L-05: any page can make a browser send bad requests from an office's address."""
+    client = OAuthClient(tight_server.url, at_new_address())
+    await client.register()
+    await connected(browser, client, "Hana Novak")
+    statuses = [(await client.token(grant_type="nonsense")).status_code for _ in range(5)]
+    assert statuses == [400, 400, 400, 429, 429]
+    assert (await client.refresh()).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("event", "method", "path", "headers"),
     [
