@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from okta_mcp.oauth_proxy.tokens import ACCESS_TOKEN, CODE, REFRESH_TOKEN
 from okta_mcp.oauth_proxy.upstreams import Upstreams
 from okta_mcp.okta.oidc import s256
 from okta_mcp.rbac.policy import Role
+from okta_mcp.stores.interface import Kind, StoreFullError
 from okta_mcp.stores.records import CheckedRequest, Client, Records, Session, digest
 from tests.oauth_proxy.conftest import (
     OTHER,
@@ -555,3 +556,33 @@ async def test_the_trail_names_grant_person_and_client_and_no_token(setting: Set
     text = str(setting.trail.events)
     assert answer["refresh_token"] not in text
     assert digest(answer["refresh_token"]) not in text
+
+
+@pytest.mark.parametrize("kind", ["access_tokens", "refresh_tokens"])
+async def test_a_full_store_uses_no_code_up_and_keeps_no_half_of_a_pair(
+    setting: Setting, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """K-02: the client was told to try again, and that is no reuse."""
+    code = await setting.code()
+    repository = getattr(setting.records, kind)
+
+    async def full(*_: object, **__: object) -> bool:
+        raise StoreFullError(Kind(kind, 0))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(repository, "put", full)
+        with pytest.raises(StoreFullError):
+            await setting.redeem(code)
+    assert [key async for key, _ in setting.records.access_tokens.scan()] == []
+    assert await setting.works(await setting.redeem(code))
+
+
+async def test_a_token_for_another_server_opens_nothing_here(setting: Setting) -> None:
+    """T-12: a store may be shared by servers with different public URLs."""
+    answer = await setting.tokens()
+    ((key, grant),) = [entry async for entry in setting.records.grants.scan()]
+    await setting.records.grants.put(
+        key, replace(grant, resource="https://other.example/mcp"), 3600
+    )
+    assert not await setting.works(answer)
+    assert await refused(setting.refresh(answer["refresh_token"])) == "refresh_token_unknown"
