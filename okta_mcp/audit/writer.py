@@ -31,6 +31,10 @@ class BrokenChainError(Exception):
         self.line = line
 
 
+class AuditFileError(Exception):
+    """The file cannot be written; the text names it and the reason."""
+
+
 class Audit:
     """Writes events to a path, or to standard output for `-`. `now` gives epoch seconds."""
 
@@ -43,10 +47,13 @@ class Audit:
             self._stream = sys.stdout
         else:
             path = Path(target)
-            if path.exists():
-                self._seq, self._link = _last_link(path)
-            path.touch(mode=0o600)
-            self._stream = path.open("a", encoding="utf-8")
+            try:
+                if path.exists():
+                    self._seq, self._link = _last_link(path)
+                path.touch(mode=0o600)
+                self._stream = path.open("a", encoding="utf-8")
+            except OSError as error:
+                raise AuditFileError(f"cannot write {target}: {error.strerror}") from error
         self._owns_stream = target != "-"
 
     def write(

@@ -109,6 +109,8 @@ def _set_aside(env_file: Path) -> list[str]:
 def _port_beside(port: int) -> int:
     """The port above the server's, so that it stays the same from start to start; else any."""
     with contextlib.suppress(OSError, OverflowError), socket.socket() as probe:
+        # As a listener does: the last one's closed connections may linger on the port.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind((_HOST, port + 1))
         return port + 1
     return 0

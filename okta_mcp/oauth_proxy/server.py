@@ -16,7 +16,7 @@ from typing import Any
 import click
 import uvicorn
 
-from okta_mcp.audit.writer import BrokenChainError
+from okta_mcp.audit.writer import AuditFileError, BrokenChainError
 from okta_mcp.oauth_proxy.app import build_app
 from okta_mcp.oauth_proxy.sandbox_process import Sandbox, running_sandbox
 from okta_mcp.ops.http_protocol import http_protocol
@@ -57,6 +57,10 @@ def serve(host: str, port: int, with_sandbox: bool, env_file: Path) -> None:
     except SettingsError as error:
         for problem in error.problems:
             click.echo(problem, err=True)
+        sys.exit(EXIT_CONFIGURATION)
+    except AuditFileError as error:
+        example = "Example: AUDIT_LOG=/var/log/okta-mcp/audit.jsonl (the folder must exist)"
+        click.echo(f"AUDIT_LOG: {error}. {example}", err=True)
         sys.exit(EXIT_CONFIGURATION)
     except BrokenChainError as error:
         click.echo(f"AUDIT_LOG: {error}. Move the file away, keep it, and start again.", err=True)

@@ -39,6 +39,7 @@ REFUSED = [
     ({"OAUTH_REDIRECT_URI": "http://localhost:9999/oauth/callback"}, "OAUTH_REDIRECT_URI"),
     ({"OAUTH_REQUIRE_HTTPS": "true"}, "OAUTH_REQUIRE_HTTPS"),
     ({"STORE_URL": "mysql://x"}, "STORE_URL"),
+    ({"AUDIT_LOG": "/no/such/folder/audit.jsonl"}, "AUDIT_LOG"),
     ({"GROUP_TO_ROLE_VIEWER": ""}, "GROUP_TO_ROLE_VIEWER"),
 ]
 
