@@ -27,6 +27,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.types import Message as AsgiMessage
 
 from okta_mcp.audit.writer import Audit
+from okta_mcp.mcp_endpoint.call_rates import CallRates
 from okta_mcp.mcp_endpoint.decision import ROLE_METHODS, Verdict, verdict
 from okta_mcp.mcp_endpoint.messages import (
     INVALID_REQUEST,
@@ -70,6 +71,7 @@ class McpEndpoint:
         policy: Policy,
         audit: Audit,
         refusals: Refusals,
+        call_rates: CallRates,
         *,
         is_allowed_origin: Callable[[str], bool],
     ) -> None:
@@ -80,6 +82,7 @@ class McpEndpoint:
         self._policy = policy
         self._audit = audit
         self._refusals = refusals
+        self._call_rates = call_rates
         self._is_allowed_origin = is_allowed_origin
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -176,7 +179,7 @@ class McpEndpoint:
         principal: Principal,
         judged: Verdict,
     ) -> None:
-        call = Call(user_id=principal.user_id, tool=judged.subject or message.method)
+        call = self._call(principal, judged.subject or message.method)
         current_principal.set(principal)
         current_call.set(call)
         started = time.perf_counter()
@@ -190,6 +193,23 @@ class McpEndpoint:
         finally:
             milliseconds = round((time.perf_counter() - started) * 1000)
             self._audited(request, message, principal, judged, call, milliseconds=milliseconds)
+
+    def _call(self, principal: Principal, name: str) -> Call:
+        role = principal.decision.role if principal.decision else None
+
+        def may(tool: str) -> bool:
+            return self._policy.decision("tools", tool, role, principal.scopes).allowed
+
+        async def counted() -> None:
+            await self._call_rates.count(principal.user_id, name)
+
+        return Call(
+            user_id=principal.user_id,
+            tool=name,
+            upstream_id=principal.upstream_id,
+            may=may,
+            counted=counted,
+        )
 
     def _audited(
         self,
@@ -287,6 +307,7 @@ def _stranger(bearer: Bearer) -> Principal:
         client_id=grant.client_id,
         client_name=grant.client_name,
         grant_key=grant.key,
+        upstream_id=grant.upstream_id,
         scopes=frozenset(bearer.scopes),
     )
 

@@ -16,7 +16,6 @@ from fastmcp.tools import Tool
 from starlette.applications import Starlette
 
 from okta_mcp import __version__
-from okta_mcp.mcp_endpoint.call_rates import CallRates
 from okta_mcp.rbac.policy import Component, Policy
 from okta_mcp.rbac.principal import Principal, current_principal
 from okta_mcp.tools import INSTRUCTIONS, ArgumentErrors, OktaTool
@@ -56,13 +55,13 @@ def allowed_names(policy: Policy, component: Component, principal: Principal) ->
     return policy.allowed(component, role, principal.scopes)
 
 
-def mcp_server(tools: Sequence[OktaTool], policy: Policy, call_rates: CallRates) -> Starlette:
+def mcp_server(tools: Sequence[OktaTool], policy: Policy) -> Starlette:
     """The ASGI application that answers /mcp; its lifespan must run inside ours."""
     server = FastMCP(
         "okta_mcp",
         instructions=INSTRUCTIONS,
         version=__version__,
-        middleware=[ArgumentErrors(), RoleView(policy), call_rates],
+        middleware=[ArgumentErrors(), RoleView(policy)],
         mask_error_details=True,
     )
     for tool in tools:

@@ -11,7 +11,6 @@ from starlette.middleware import Middleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from okta_mcp import __version__
-from okta_mcp.mcp_endpoint.call_rates import CallRates
 from okta_mcp.mcp_endpoint.server import mcp_server
 from okta_mcp.oauth_proxy.error_answers import error_handlers
 from okta_mcp.oauth_proxy.health import HealthEndpoint
@@ -34,12 +33,7 @@ def build_app(
     parts = assembled(settings, now, sandbox_url)
     okta = OktaWatch(parts.login)
     health = HealthEndpoint(parts.records.store, lambda: okta.is_away)
-    call_rates = CallRates(
-        parts.policy,
-        parts.rates.rate("calls", settings.rate_tool_calls),
-        parts.rates.rate("calls of one tool", settings.rate_tool_calls_per_tool),
-    )
-    behind = mcp_server(parts.tools, parts.policy, call_rates)
+    behind = mcp_server(parts.tools, parts.policy)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

@@ -240,7 +240,7 @@ class ConsentStep:
         titles = {family.scope: family.title for family in FAMILIES}
         grouped: dict[str, tuple[str, ...]] = {}
         for name in self._policy.allowed("tools", role, scopes):
-            title = titles.get(self._policy.scope_of(name) or "", _NO_FAMILY)
+            title = titles[scopes[0]] if (scopes := self._policy.scopes_of(name)) else _NO_FAMILY
             grouped[title] = (*grouped.get(title, ()), name)
         return tuple(grouped.items())
 

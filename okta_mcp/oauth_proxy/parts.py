@@ -28,7 +28,8 @@ from okta_mcp.oauth_proxy.refusals import Refusals
 from okta_mcp.oauth_proxy.responses import Responses
 from okta_mcp.oauth_proxy.sessions import Sessions
 from okta_mcp.oauth_proxy.upstreams import Upstreams
-from okta_mcp.okta.api import OktaApi, api_token
+from okta_mcp.okta.api import OktaApi
+from okta_mcp.okta.credentials import ApiToken
 from okta_mcp.okta.directory import ClaimsDirectory, Directory, ManagementDirectory
 from okta_mcp.okta.oidc import OktaLogin
 from okta_mcp.pages import Pages
@@ -139,7 +140,7 @@ def assembled(settings: Settings, now: Callable[[], float], sandbox_url: str | N
         sessions=sessions,
         roles=_live_roles(settings, directory, grants, sessions, audit, now),
         policy=shipped_policy(
-            {"tools": {tool.name: tool.scope for tool in tools}, "resources": {WHO_AM_I: None}}
+            {"tools": {tool.name: tool.scopes for tool in tools}, "resources": {WHO_AM_I: ()}}
         ),
         tools=tools,
         clients=Clients(records, documents if settings.takes_client_documents else None),
@@ -215,7 +216,7 @@ def _okta_api(
     return OktaApi(
         http,
         settings.okta_org_url,
-        api_token(settings.okta_api_token.get_secret_value()),
+        ApiToken(settings.okta_api_token.get_secret_value()),
         concurrency=settings.okta_concurrent_limit,
         now=now,
         sleep=asyncio.sleep,

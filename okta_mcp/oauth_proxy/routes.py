@@ -5,6 +5,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 
+from okta_mcp.mcp_endpoint.call_rates import CallRates
 from okta_mcp.mcp_endpoint.cors import McpCors
 from okta_mcp.mcp_endpoint.endpoint import McpEndpoint
 from okta_mcp.oauth_proxy.authorize import AuthorizeEndpoint
@@ -63,6 +64,10 @@ def _mcp_route(parts: Parts, behind: Starlette) -> Route:
         parts.policy,
         parts.audit,
         parts.refusals,
+        CallRates(
+            parts.rates.rate("calls", settings.rate_tool_calls),
+            parts.rates.rate("calls of one tool", settings.rate_tool_calls_per_tool),
+        ),
         is_allowed_origin=is_allowed,
     )
     pages = Middleware(McpCors, is_allowed=is_allowed)

@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 import httpx
 
 from okta_mcp import __version__
+from okta_mcp.okta.credentials import Caller, Credentials
 from okta_mcp.okta.errors import (
     OktaError,
     OktaRateLimitedError,
@@ -26,8 +27,6 @@ from okta_mcp.okta.errors import (
 from okta_mcp.okta.limits import Limits, bucket_of, rate_headers
 from okta_mcp.okta.paging import Parameter, next_target, path_of, target_of
 
-Authorization = Callable[[], Awaitable[str]]
-
 MAX_BODY_BYTES = 8 * 1024 * 1024
 MAX_WAIT_SECONDS = 10.0
 # A log search may take Okta 30 seconds; a body that drips is bounded by the second number.
@@ -36,15 +35,6 @@ _ATTEMPT_SECONDS = 45.0
 _CONCURRENCY_RETRIES = 5
 _USERS = "/api/v1/users"
 _WITHOUT_CREDENTIALS = "application/json; okta-response=omitCredentials,omitCredentialsLinks"
-
-
-def api_token(token: str) -> Authorization:
-    """The authorization of an API token: a header value that never changes."""
-
-    async def header() -> str:
-        return f"SSWS {token}"
-
-    return header
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +74,15 @@ class _Patience:
 class OktaApi:
     """Reads of one organisation.
 
-    `authorization` gives the `Authorization` header's value for each attempt; `now` is epoch
-    seconds; `jitter` gives numbers from 0 to 1. Every method raises `OktaError`.
+    `now` is epoch seconds; `jitter` gives numbers from 0 to 1. A `caller` is the person for whom
+    a request is made; without one the server asks for itself. Every method raises `OktaError`.
     """
 
     def __init__(
         self,
         http: httpx.AsyncClient,
         org_url: str,
-        authorization: Authorization,
+        credentials: Credentials,
         *,
         concurrency: int,
         now: Callable[[], float],
@@ -101,21 +91,27 @@ class OktaApi:
     ) -> None:
         self._http = http
         self._origin = org_url.rstrip("/")
-        self._authorization = authorization
+        self._credentials = credentials
         self._slots = asyncio.Semaphore(concurrency)
         self._now = now
         self._sleep = sleep
         self._jitter = jitter
         self._limits = Limits(now)
 
-    async def get(self, path: str, params: Mapping[str, Parameter] | None = None) -> OktaPage:
+    async def get(
+        self,
+        path: str,
+        params: Mapping[str, Parameter] | None = None,
+        *,
+        caller: Caller | None = None,
+    ) -> OktaPage:
         """One page of `path`, which begins with /api/v1/ and holds only checked segments."""
-        return await self.follow(target_of(path, params))
+        return await self.follow(target_of(path, params), caller=caller)
 
-    async def follow(self, next_path: str) -> OktaPage:
+    async def follow(self, next_path: str, *, caller: Caller | None = None) -> OktaPage:
         """The page at `next_path`, as an earlier page gave it; `ValueError` if it is no path."""
         path = path_of(next_path)
-        answer = await self._answer(next_path, bucket_of(path))
+        answer = await self._answer(next_path, bucket_of(path), caller)
         request_id = request_id_of(answer.headers)
         try:
             body = json.loads(answer.body, parse_constant=_no_constant)
@@ -136,7 +132,7 @@ class OktaApi:
             yield page
             target = page.next_path
 
-    async def _answer(self, target: str, bucket: str) -> _Answer:
+    async def _answer(self, target: str, bucket: str, caller: Caller | None) -> _Answer:
         """The 2xx answer to `target`, after as many waits and retries as are allowed."""
         patience = _Patience(self._sleep)
         second_chance = True
@@ -145,7 +141,7 @@ class OktaApi:
             while (seconds := self._limits.take(bucket)) > 0:
                 await patience.wait(seconds)
             try:
-                answer = await self._attempt(target, retries, patience.request_id)
+                answer = await self._attempt(target, retries, patience.request_id, caller)
             except OktaUnavailableError as error:
                 # A kept connection that Okta had closed fails like this; a timeout does not.
                 if not second_chance or error.code != "okta_unavailable":
@@ -177,19 +173,20 @@ class OktaApi:
                 second_chance = False
                 await patience.wait(0.5 + 0.5 * self._jitter())
 
-    async def _attempt(self, target: str, retries: int, first_id: str | None) -> _Answer:
+    async def _attempt(
+        self, target: str, retries: int, first_id: str | None, caller: Caller | None
+    ) -> _Answer:
+        url = self._origin + target
         headers = {
             "Accept": "application/json",
             "User-Agent": f"okta_mcp/{__version__}",
-            "Authorization": await self._authorization(),
         }
+        headers |= await self._credentials.headers("GET", url, caller)
         if target.startswith(_USERS):
             headers["Content-Type"] = _WITHOUT_CREDENTIALS
         if retries and first_id:
             headers |= {"X-Okta-Retry-For": first_id, "X-Okta-Retry-Count": str(retries)}
-        request = self._http.build_request(
-            "GET", self._origin + target, headers=headers, timeout=_TIMEOUT
-        )
+        request = self._http.build_request("GET", url, headers=headers, timeout=_TIMEOUT)
         # Okta sets session cookies that no API call needs and that the client would keep.
         request.headers.pop("Cookie", None)
         async with self._slots:

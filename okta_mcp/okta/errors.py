@@ -78,10 +78,16 @@ class OktaUnavailableError(OktaError):
 class OktaRateLimitedError(OktaError):
     """The limit ends in `retry_after_seconds`; a call made after that succeeds."""
 
-    def __init__(self, retry_after_seconds: int, *, request_id: str | None = None) -> None:
+    def __init__(
+        self,
+        retry_after_seconds: int,
+        message: str = "Okta's rate limit for this kind of request is used up",
+        *,
+        request_id: str | None = None,
+    ) -> None:
         super().__init__(
             "rate_limited",
-            "Okta's rate limit for this kind of request is used up",
+            message,
             status=429,
             request_id=request_id,
             details={

@@ -41,15 +41,16 @@ class Decision:
 
 
 class Policy:
-    """Which role may use which tool and resource, and which scope each of them needs.
+    """Which role may use which tool and resource, and which scopes each of them needs.
 
-    `scopes` gives the data family of a component's name, None where it reads no Okta data.
+    `scopes` gives the data families of a component's name, none where it reads no Okta data; a
+    token must hold all of them.
     """
 
     def __init__(
         self,
         least_roles: Mapping[Component, Mapping[str, Role]],
-        scopes: Mapping[str, str | None],
+        scopes: Mapping[str, tuple[str, ...]],
     ) -> None:
         self._least_roles = least_roles
         self._scopes = scopes
@@ -65,8 +66,7 @@ class Policy:
             return Decision(False, "no_role")
         if role.rank < least.rank:
             return Decision(False, "role")
-        scope = self._scopes[name]
-        if scope is not None and scope not in scopes:
+        if not set(self._scopes[name]) <= set(scopes):
             return Decision(False, "scope")
         return Decision(True, "allowed")
 
@@ -87,19 +87,18 @@ class Policy:
             dict.fromkeys(
                 scope
                 for name, least in self._least_roles["tools"].items()
-                if (scope := self._scopes[name]) is not None
-                and role is not None
-                and role.rank >= least.rank
+                if role is not None and role.rank >= least.rank
+                for scope in self._scopes[name]
             )
         )
 
-    def scope_of(self, name: str) -> str | None:
-        """The data family of a component that the policy knows."""
+    def scopes_of(self, name: str) -> tuple[str, ...]:
+        """The data families of a component that the policy knows; the first is its home."""
         return self._scopes[name]
 
 
-def shipped_policy(components: Mapping[Component, Mapping[str, str | None]]) -> Policy:
-    """The policy of `default_policy.toml` for the components that exist (name to scope).
+def shipped_policy(components: Mapping[Component, Mapping[str, tuple[str, ...]]]) -> Policy:
+    """The policy of `default_policy.toml` for the components that exist (name to scopes).
 
     Raises `PolicyError` where a component has no entry, or an entry no component: a new tool must
     never be reachable because somebody forgot to say by whom.
@@ -110,11 +109,11 @@ def shipped_policy(components: Mapping[Component, Mapping[str, str | None]]) -> 
 
 def policy_from(
     document: Mapping[str, Mapping[str, str]],
-    components: Mapping[Component, Mapping[str, str | None]],
+    components: Mapping[Component, Mapping[str, tuple[str, ...]]],
 ) -> Policy:
     """A checked policy; raises `PolicyError`."""
     least_roles: dict[Component, dict[str, Role]] = {}
-    scopes: dict[str, str | None] = {}
+    scopes: dict[str, tuple[str, ...]] = {}
     for component in COMPONENTS:
         entries = document.get(component, {})
         existing = components[component]

@@ -12,7 +12,10 @@ from okta_mcp.rbac.roles import RoleDecision
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """`user_id` is Okta's id; `decision` is None where the request needs no role."""
+    """`user_id` is Okta's id; `decision` is None where the request needs no role.
+
+    `upstream_id` names what was kept of the sign-in at Okta, if something was.
+    """
 
     user_id: str
     login: str
@@ -22,6 +25,7 @@ class Principal:
     grant_key: str
     scopes: frozenset[str]
     decision: RoleDecision | None = None
+    upstream_id: str | None = None
 
 
 current_principal: ContextVar[Principal] = ContextVar("okta_mcp_current_principal")

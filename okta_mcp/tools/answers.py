@@ -41,10 +41,10 @@ class ToolError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class OktaTool:
-    """A tool and the data family that it reads (None: it reads nothing of Okta)."""
+    """A tool and the data families that it reads, all of which a token needs (none: no Okta)."""
 
     name: str
-    scope: str | None
+    scopes: tuple[str, ...]
     tool: FunctionTool
 
 
@@ -71,26 +71,26 @@ def okta_tool(
     *,
     title: str,
     description: str,
-    scope: str | None,
+    scopes: tuple[str, ...],
     output_schema: dict[str, Any],
 ) -> OktaTool:
-    """Registers a method under its own name. A scope means that it asks Okta."""
+    """Registers a method under its own name. Scopes mean that it asks Okta."""
     tool = AnswerTool.from_function(
         method,
         title=title,
-        description=f"{description} {_DATA_NOTE}" if scope else description,
+        description=f"{description} {_DATA_NOTE}" if scopes else description,
         output_schema=output_schema,
         annotations=ToolAnnotations(
             read_only_hint=True,
             destructive_hint=False,
             idempotent_hint=True,
-            open_world_hint=scope is not None,
+            open_world_hint=bool(scopes),
         ),
     )
     tool.parameters["properties"] = {
         name: _without_null(schema) for name, schema in tool.parameters["properties"].items()
     }
-    return OktaTool(tool.name, scope, tool)
+    return OktaTool(tool.name, scopes, tool)
 
 
 def compact_json(answer: dict[str, Any]) -> str:

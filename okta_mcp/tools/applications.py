@@ -30,13 +30,13 @@ class ApplicationTools:
 
     def tools(self) -> list[OktaTool]:
         """The tools, ready to be registered."""
-        scope = "okta.apps.read"
+        scopes = ("okta.apps.read",)
         return [
             okta_tool(
                 self.get_okta_application,
                 title="Get an application",
                 description="One application by id, with the id of its access policy.",
-                scope=scope,
+                scopes=scopes,
                 output_schema=object_schema(APPLICATION.full),
             ),
             okta_tool(
@@ -46,7 +46,7 @@ class ApplicationTools:
                     "Applications. q matches the start of name or label; filter takes status,"
                     f' name, id or user.id ({_FILTER_EXAMPLE}; user.id eq "00u…").'
                 ),
-                scope=scope,
+                scopes=scopes,
                 output_schema=list_schema(APPLICATION_ROW.full),
             ),
             okta_tool(
@@ -56,14 +56,14 @@ class ApplicationTools:
                     "The people assigned to an application; scope says whether directly (USER)"
                     " or by a group (GROUP). q matches the start of name or email."
                 ),
-                scope=scope,
+                scopes=scopes,
                 output_schema=list_schema(APPLICATION_USER.full),
             ),
             okta_tool(
                 self.list_okta_application_groups,
                 title="Groups of an application",
                 description="The groups assigned to an application, with their priority.",
-                scope=scope,
+                scopes=scopes,
                 output_schema=list_schema(APPLICATION_GROUP.full),
             ),
         ]

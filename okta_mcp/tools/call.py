@@ -1,22 +1,65 @@
-"""The record of the one tool call that is running: who makes it, and what came of it.
+"""The record of the one tool call that is running: who makes it, what it may do, what came of it.
 
 The MCP endpoint makes it before the call is dispatched and writes the audit line from it
-afterwards; the tools note Okta's request ids and the error code in it. A context variable carries
-it, because FastMCP stands between the two and passes nothing of ours along.
+afterwards; the tools read the person's limits from it and note Okta's request ids, the error code
+and how far they are. A context variable carries it, because FastMCP stands between the two and
+passes nothing of ours along.
 """
 
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+
+from okta_mcp.okta.credentials import Caller
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a long call is: `done` of `total` things (None: unknown), and what it does now."""
+
+    done: int = 0
+    total: int | None = None
+    doing: str = "reading from Okta"
+
+
+def _nothing(_: str) -> bool:
+    return False
+
+
+async def _uncounted() -> None:
+    return None
 
 
 @dataclass(slots=True)
 class Call:
-    """One `tools/call`: `user_id` is Okta's; `error_code` is one of docs/errors.md."""
+    """One `tools/call`: `user_id` is Okta's; `error_code` is one of docs/errors.md.
+
+    `may` says whether the person may use the tool of that name: a report shows nothing that the
+    person could not ask for directly. `counted` counts the call when it first asks Okta and raises
+    `OktaError` where it is one too many. `longest_window_days` bounds windows of the system log.
+    """
 
     user_id: str
     tool: str
+    upstream_id: str | None = None
+    may: Callable[[str], bool] = _nothing
+    counted: Callable[[], Awaitable[None]] = _uncounted
+    longest_window_days: float | None = None
+    progress: Progress = field(default_factory=Progress)
     error_code: str | None = None
     okta_request_ids: list[str] = field(default_factory=list)
+    _reached_okta: bool = False
+
+    @property
+    def caller(self) -> Caller:
+        """For whom Okta is asked."""
+        return Caller(self.user_id, self.upstream_id)
+
+    async def reach_okta(self) -> None:
+        """Before each read of Okta: the first one counts the call."""
+        if not self._reached_okta:
+            self._reached_okta = True
+            await self.counted()
 
 
 current_call: ContextVar[Call] = ContextVar("okta_mcp_current_call")

@@ -26,13 +26,13 @@ class GroupTools:
 
     def tools(self) -> list[OktaTool]:
         """The tools, ready to be registered."""
-        scope = "okta.groups.read"
+        scopes = ("okta.groups.read",)
         return [
             okta_tool(
                 self.get_okta_group,
                 title="Get a group",
                 description="One group by id: name, type, dates.",
-                scope=scope,
+                scopes=scopes,
                 output_schema=object_schema(GROUP.full),
             ),
             okta_tool(
@@ -42,14 +42,14 @@ class GroupTools:
                     f"Groups. search is the most capable ({_SEARCH_EXAMPLE}; sw, eq, co);"
                     " q matches the start of the name."
                 ),
-                scope=scope,
+                scopes=scopes,
                 output_schema=list_schema(GROUP_ROW.full, EVENTUAL),
             ),
             okta_tool(
                 self.list_okta_group_users,
                 title="Members of a group",
                 description="The people in a group.",
-                scope=scope,
+                scopes=scopes,
                 output_schema=list_schema(USER_ROW.full),
             ),
         ]

@@ -28,7 +28,7 @@ class NetworkZoneTools:
                     "Network zones with their addresses, locations and services. filter takes id,"
                     f" usage or system only ({_FILTER_EXAMPLE})."
                 ),
-                scope="okta.networkZones.read",
+                scopes=("okta.networkZones.read",),
                 output_schema=list_schema(NETWORK_ZONE.full),
             )
         ]

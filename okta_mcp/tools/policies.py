@@ -23,7 +23,7 @@ class PolicyTools:
 
     def tools(self) -> list[OktaTool]:
         """The tools, ready to be registered."""
-        scope = "okta.policies.read"
+        scopes = ("okta.policies.read",)
         return [
             okta_tool(
                 self.list_okta_policy_rules,
@@ -32,14 +32,14 @@ class PolicyTools:
                     "The rules of a policy: conditions and actions in order of priority. An"
                     " application's policy id is accessPolicyId of get_okta_application."
                 ),
-                scope=scope,
+                scopes=scopes,
                 output_schema=list_schema(POLICY_RULE.full),
             ),
             okta_tool(
                 self.get_okta_policy_rule,
                 title="Get a policy rule",
                 description="One rule of a policy by id.",
-                scope=scope,
+                scopes=scopes,
                 output_schema=object_schema(POLICY_RULE.full),
             ),
         ]

@@ -88,10 +88,23 @@ class Reader:
             answer |= {"truncated": True, "hint": listing.one_page}
         return answer
 
+    async def page(self, target: str) -> OktaPage:
+        """A page of Okta's own rows, for reports that work through many; raises as `rows` does.
+
+        What is shown of it must pass a shape or `clean_text` first.
+        """
+        return await self._page(target)
+
+    async def raw(self, path: str, params: Mapping[str, Parameter] | None = None) -> dict[str, Any]:
+        """One object of Okta's as it is; the same holds."""
+        body = (await self._page(target_of(path, params))).body
+        if not isinstance(body, dict):
+            raise _not_what_was_asked()
+        return body
+
     async def id_of_user(self, user: str) -> str:
         """The id of the user at a path segment, for the places where Okta takes no login."""
-        body = (await self._page(f"/api/v1/users/{user}")).body
-        found = body.get("id") if isinstance(body, dict) else None
+        found = (await self.raw(f"/api/v1/users/{user}")).get("id")
         if not isinstance(found, str):
             raise _not_what_was_asked()
         return found
@@ -125,9 +138,11 @@ class Reader:
                 "this server has no credentials for the Okta API; set OKTA_API_TOKEN",
                 "an administrator sets OKTA_API_TOKEN and starts the server again",
             )
-        page = await self._okta.follow(target)
+        call = current_call.get()
+        await call.reach_okta()
+        page = await self._okta.follow(target, caller=call.caller)
         if page.request_id:
-            current_call.get().okta_request_ids.append(page.request_id)
+            call.okta_request_ids.append(page.request_id)
         return page
 
 

@@ -43,7 +43,7 @@ class TimeTools:
                 self.get_current_time,
                 title="Current time",
                 description="The present time in UTC, as Okta writes times.",
-                scope=None,
+                scopes=(),
                 output_schema=_NOW_SCHEMA,
             ),
             okta_tool(
@@ -53,7 +53,7 @@ class TimeTools:
                     "Start and end in UTC of a phrase: last 7 days, past hour, since monday,"
                     " yesterday, 24 hours ago, beginning of last month, or an ISO 8601 time."
                 ),
-                scope=None,
+                scopes=(),
                 output_schema=_PERIOD_SCHEMA,
             ),
         ]

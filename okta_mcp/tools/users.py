@@ -27,13 +27,13 @@ class UserTools:
 
     def tools(self) -> list[OktaTool]:
         """The tools, ready to be registered."""
-        scope = "okta.users.read"
+        scopes = ("okta.users.read",)
         return [
             okta_tool(
                 self.get_okta_user,
                 title="Get a person",
                 description="One person by id or login: profile, status, dates.",
-                scope=scope,
+                scopes=scopes,
                 output_schema=object_schema(USER.full),
             ),
             okta_tool(
@@ -45,21 +45,21 @@ class UserTools:
                     " lastLogin cannot be searched). q matches the start of name or email."
                     " Without search or filter deprovisioned people are left out."
                 ),
-                scope=scope,
+                scopes=scopes,
                 output_schema=list_schema(USER_ROW.full, EVENTUAL),
             ),
             okta_tool(
                 self.list_okta_user_groups,
                 title="Groups of a person",
                 description="The groups that a person belongs to.",
-                scope=scope,
+                scopes=scopes,
                 output_schema=list_schema(GROUP_ROW.full),
             ),
             okta_tool(
                 self.list_okta_user_applications,
                 title="Applications of a person",
                 description="The applications on a person's dashboard (active assignments).",
-                scope=scope,
+                scopes=scopes,
                 output_schema=list_schema(APP_LINK.full),
             ),
             okta_tool(
@@ -69,7 +69,7 @@ class UserTools:
                     "The enrolled sign-in factors of a person, as far as the enrolment policy"
                     " shows them."
                 ),
-                scope=scope,
+                scopes=scopes,
                 output_schema=list_schema(FACTOR.full),
             ),
         ]

@@ -18,8 +18,8 @@ POLICY = policy_from(
         "resources": {"user://me": "viewer", "okta://secret": "super-admin"},
     },
     {
-        "tools": {"look": "okta.users.read", "dig": "okta.logs.read"},
-        "resources": {"user://me": None, "okta://secret": None},
+        "tools": {"look": ("okta.users.read",), "dig": ("okta.logs.read",)},
+        "resources": {"user://me": (), "okta://secret": ()},
     },
 )
 ALL = frozenset(FAMILY_SCOPES)

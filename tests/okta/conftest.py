@@ -7,7 +7,8 @@ import httpx
 import pytest
 import respx
 
-from okta_mcp.okta.api import OktaApi, api_token
+from okta_mcp.okta.api import OktaApi
+from okta_mcp.okta.credentials import ApiToken
 
 ORG = "https://acme.okta.example"
 START = 1_800_000_000.0
@@ -40,7 +41,7 @@ async def api(clock: FakeTime) -> AsyncIterator[OktaApi]:
         yield OktaApi(
             http,
             ORG,
-            api_token("00secret"),
+            ApiToken("00secret"),
             concurrency=15,
             now=clock.now,
             sleep=clock.sleep,

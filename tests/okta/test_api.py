@@ -10,7 +10,8 @@ import respx
 
 from okta_mcp import __version__
 from okta_mcp.okta import api as api_module
-from okta_mcp.okta.api import OktaApi, api_token
+from okta_mcp.okta.api import OktaApi
+from okta_mcp.okta.credentials import ApiToken
 from okta_mcp.okta.errors import OktaError, OktaRateLimitedError
 from tests.okta.conftest import ORG, START, FakeTime, rate_headers
 
@@ -288,7 +289,7 @@ async def test_no_more_calls_are_in_flight_than_allowed(
 
     okta.get(USERS).mock(side_effect=slow)
     async with httpx.AsyncClient() as http:
-        api = OktaApi(http, ORG, api_token("x"), concurrency=3, now=clock.now, sleep=clock.sleep)
+        api = OktaApi(http, ORG, ApiToken("x"), concurrency=3, now=clock.now, sleep=clock.sleep)
         await asyncio.gather(*(api.get(USERS) for _ in range(20)))
     assert most == 3
 

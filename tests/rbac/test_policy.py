@@ -23,8 +23,8 @@ ONLY_SUPER_ADMIN = {"list_okta_network_zones"}
 def components() -> dict[Component, dict[str, str | None]]:
     tools = okta_tools(None, SealedCursors(b"k" * 32), Clock())
     return {
-        "tools": {tool.name: tool.scope for tool in tools},
-        "resources": {"user://me": None},
+        "tools": {tool.name: tool.scopes for tool in tools},
+        "resources": {"user://me": ()},
     }
 
 
@@ -32,7 +32,7 @@ SHIPPED = shipped_policy(components())
 SMALL = policy_from(
     {"tools": {"look": "viewer", "dig": "security-admin", "tell_time": "viewer"}, "resources": {}},
     {
-        "tools": {"look": "okta.users.read", "dig": "okta.logs.read", "tell_time": None},
+        "tools": {"look": ("okta.users.read",), "dig": ("okta.logs.read",), "tell_time": ()},
         "resources": {},
     },
 )
@@ -124,14 +124,14 @@ def test_a_policy_with_a_gap_or_too_much_is_refused(
 ) -> None:
     """B-14: the start fails when a tool has no entry."""
     with pytest.raises(PolicyError, match=text):
-        policy_from(document, {"tools": {"look": None}, "resources": {}})
+        policy_from(document, {"tools": {"look": ()}, "resources": {}})
 
 
 def test_the_shipped_policy_refuses_a_tool_that_nobody_entered() -> None:
     """B-14."""
     more = components()
     with pytest.raises(PolicyError, match="delete_okta_user"):
-        shipped_policy({**more, "tools": {**more["tools"], "delete_okta_user": None}})
+        shipped_policy({**more, "tools": {**more["tools"], "delete_okta_user": ()}})
 
 
 def test_the_shipped_policy_refuses_to_outlive_a_tool() -> None:
@@ -166,9 +166,9 @@ def test_without_a_role_nothing_is_allowed() -> None:
 def test_a_token_of_one_family_reaches_that_family_and_nothing_of_another(scope: str) -> None:
     """M-17: scopes cut the role."""
     for name in SHIPPED.allowed("tools", Role.SUPER_ADMIN, {scope}):
-        assert SHIPPED.scope_of(name) in (scope, None)
+        assert SHIPPED.scopes_of(name) in ((scope,), ())
     assert any(
-        SHIPPED.scope_of(name) == scope
+        SHIPPED.scopes_of(name) == (scope,)
         for name in SHIPPED.allowed("tools", Role.SUPER_ADMIN, {scope})
     )
 

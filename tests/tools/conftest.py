@@ -11,7 +11,8 @@ import pytest
 import respx
 from fastmcp import Client, FastMCP
 
-from okta_mcp.okta.api import OktaApi, api_token
+from okta_mcp.okta.api import OktaApi
+from okta_mcp.okta.credentials import ApiToken
 from okta_mcp.tools import ArgumentErrors, OktaTool, okta_tools
 from okta_mcp.tools.call import Call, current_call
 from okta_mcp.tools.cursors import SealedCursors
@@ -46,7 +47,7 @@ async def tools() -> AsyncIterator[list[OktaTool]]:
     # Nothing here speaks TLS, and reading the list of authorities takes 20 ms a test.
     async with httpx.AsyncClient(verify=False) as http:
         api = OktaApi(
-            http, ORG, api_token("00secret"), concurrency=15, now=lambda: NOW, sleep=no_sleep
+            http, ORG, ApiToken("00secret"), concurrency=15, now=lambda: NOW, sleep=no_sleep
         )
         yield okta_tools(api, SealedCursors(b"k" * 32), lambda: NOW)
 

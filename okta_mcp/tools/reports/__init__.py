@@ -1,0 +1,1 @@
+"""The reports: tools that take many reads of Okta to answer one question, one module each."""
