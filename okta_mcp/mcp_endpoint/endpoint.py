@@ -37,6 +37,7 @@ from okta_mcp.mcp_endpoint.messages import (
     error_body,
     parsed,
 )
+from okta_mcp.mcp_endpoint.running import HungUpError, progress_token, run_call
 from okta_mcp.oauth_proxy.bearer import BearerError, BearerGuard
 from okta_mcp.oauth_proxy.grants import Bearer, Grants
 from okta_mcp.oauth_proxy.parameters import ParametersError, bounded_body
@@ -184,15 +185,26 @@ class McpEndpoint:
         current_call.set(call)
         started = time.perf_counter()
         scope, receive = _handed_on(request, message)
+
+        async def dispatched(send: Send) -> None:
+            await self._dispatch(scope, receive, send)
+
+        answer: list[AsgiMessage] = []
         try:
-            await self._dispatch(scope, receive, _uncached(send))
+            # Elements of a batch are answered together: none of them has a stream of its own.
+            token = None if isinstance(send, _Collected) else progress_token(request, message)
+            answer = await run_call(dispatched, request, _uncached(send), token, call.progress)
+        except HungUpError:
+            # The call was made and stands in the record; nobody is there to hear an answer.
+            call.error_code = "interrupted"
         except BaseException:
-            # Also a caller that hung up: the call was made and stands in the record.
             call.error_code = call.error_code or "interrupted"
             raise
         finally:
             milliseconds = round((time.perf_counter() - started) * 1000)
             self._audited(request, message, principal, judged, call, milliseconds=milliseconds)
+        for part in answer:
+            await _uncached(send)(part)
 
     def _call(self, principal: Principal, name: str) -> Call:
         role = principal.decision.role if principal.decision else None
