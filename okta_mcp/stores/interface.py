@@ -27,8 +27,18 @@ class StoreFullError(Exception):
         self.kind = kind
 
 
+class StoreUnavailableError(Exception):
+    """The store does not answer, or cannot be written; nothing was half-done.
+
+    The text says what is wrong and holds no value and no password.
+    """
+
+
 class Store(Protocol):
-    """What every backend offers; `tests/stores/` holds the suite that each must pass."""
+    """What every backend offers; `tests/stores/` holds the suite that each must pass.
+
+    Every verb raises `StoreUnavailableError` within about two seconds where the backend is away.
+    """
 
     async def get(self, kind: Kind, key: str) -> bytes | None:
         """The live value, or None."""

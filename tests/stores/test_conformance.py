@@ -1,18 +1,53 @@
 """What every backend of the store must do; a new backend joins by a line in `BACKENDS`."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import itertools
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
 import pytest
+from redis.asyncio import Redis
 
 from okta_mcp.stores.interface import Kind, Store, StoreFullError
 from okta_mcp.stores.memory import MemoryStore
+from okta_mcp.stores.redis import RedisStore
+from okta_mcp.stores.sqlite import SqliteStore
 from tests.stores.interleaved import Interleaved
 from tests.vocabulary.clock import Clock
+from tests.vocabulary.redis_server import RedisServer, running_redis
 
-BACKENDS: dict[str, Callable[[Clock], Store]] = {
-    "memory": MemoryStore,
-    "memory, interleaved": lambda clock: Interleaved(MemoryStore(clock)),
+_PREFIXES = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with running_redis(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+def _memory(request: pytest.FixtureRequest, clock: Clock) -> Store:
+    return MemoryStore(clock)
+
+
+def _interleaved(request: pytest.FixtureRequest, clock: Clock) -> Store:
+    return Interleaved(MemoryStore(clock))
+
+
+def _sqlite(request: pytest.FixtureRequest, clock: Clock) -> Store:
+    directory: Path = request.getfixturevalue("tmp_path")
+    return SqliteStore(directory / "store.db", clock)
+
+
+def _redis(request: pytest.FixtureRequest, clock: Clock) -> Store:
+    server: RedisServer = request.getfixturevalue("redis_server")
+    return RedisStore(Redis.from_url(server.url), f"test{next(_PREFIXES)}", clock)
+
+
+BACKENDS: dict[str, Callable[[pytest.FixtureRequest, Clock], Store]] = {
+    "memory": _memory,
+    "memory, interleaved": _interleaved,
+    "sqlite": _sqlite,
+    "redis": _redis,
 }
 
 THINGS = Kind("things", 100)
@@ -27,7 +62,7 @@ def clock() -> Clock:
 
 @pytest.fixture(params=BACKENDS)
 async def store(request: pytest.FixtureRequest, clock: Clock) -> AsyncIterator[Store]:
-    opened = BACKENDS[request.param](clock)
+    opened = BACKENDS[request.param](request, clock)
     yield opened
     await opened.close()
 
