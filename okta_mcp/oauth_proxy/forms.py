@@ -47,11 +47,11 @@ _ADAPTER = TypeAdapter(Form)
 
 
 class Forms:
-    """Issues forms and reads them back. `key` signs the cookies, `origin` is this server's own."""
+    """Issues forms and reads them back. `keys` sign the cookies, the last is the current one, `origin` is this server's own."""
 
-    def __init__(self, sealer: Sealer, key: bytes, cookies: Cookies, *, origin: str) -> None:
+    def __init__(self, sealer: Sealer, keys: list[bytes], cookies: Cookies, *, origin: str) -> None:
         self._sealer = sealer
-        self._signer = TimestampSigner(key, digest_method=hashlib.sha256)
+        self._signer = TimestampSigner(keys, digest_method=hashlib.sha256)
         self._cookies = cookies
         self._origin = origin
 

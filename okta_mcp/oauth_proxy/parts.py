@@ -6,10 +6,10 @@ stores and libraries meet. Nothing is connected or started here.
 
 import asyncio
 import logging
-import secrets
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from secrets import token_bytes
 from urllib.parse import urlsplit
 
 import httpx
@@ -38,7 +38,7 @@ from okta_mcp.rbac.roles import LiveRoles, RoleDecision, RoleMapping
 from okta_mcp.settings import Settings
 from okta_mcp.stores.memory import MemoryStore
 from okta_mcp.stores.records import Records
-from okta_mcp.stores.sealing import Sealer, derived_key
+from okta_mcp.stores.sealing import Sealer, Secrets, derived_key, signing_keys
 from okta_mcp.tools import OktaTool, okta_tools
 from okta_mcp.tools.cursors import SealedCursors
 
@@ -79,8 +79,8 @@ class Parts:
 
 def assembled(settings: Settings, now: Callable[[], float], sandbox_url: str | None) -> Parts:
     """All parts of one server."""
-    secret = _secret(settings)
-    sealer = Sealer(secret, "sealing")
+    secrets = _secrets(settings)
+    sealer = Sealer(secrets, "sealing")
     cookies = Cookies(is_https=settings.is_https)
     audit = Audit(settings.audit_log, now)
     records = Records(MemoryStore(now))
@@ -112,7 +112,7 @@ def assembled(settings: Settings, now: Callable[[], float], sandbox_url: str | N
         now=now,
     )
     api = _okta_api(settings, http, now)
-    tools = okta_tools(api, SealedCursors(derived_key(secret, "cursors")), now)
+    tools = okta_tools(api, SealedCursors(*(derived_key(secret, "cursors") for secret in secrets)), now)
     resolver = SystemResolver()
     redirect_hosts = _redirect_hosts(settings)
     documents = ClientDocuments(
@@ -144,10 +144,10 @@ def assembled(settings: Settings, now: Callable[[], float], sandbox_url: str | N
         ),
         tools=tools,
         clients=Clients(records, documents if settings.takes_client_documents else None),
-        legs=Legs(records, sealer, derived_key(secret, "binding cookies"), cookies),
+        legs=Legs(records, sealer, signing_keys(secrets, "binding cookies"), cookies),
         responses=Responses(
             Pages(organisation, settings.consent_notice),
-            Forms(sealer, derived_key(secret, "form cookies"), cookies, origin=settings.url),
+            Forms(sealer, signing_keys(secrets, "form cookies"), cookies, origin=settings.url),
             issuer=settings.url,
             known_hosts=redirect_hosts,
         ),
@@ -223,13 +223,13 @@ def _okta_api(
     )
 
 
-def _secret(settings: Settings) -> bytes:
-    if settings.session_secret_key is not None:
-        return settings.session_secret_key.get_secret_value().encode()
+def _secrets(settings: Settings) -> Secrets:
+    if settings.session_secrets:
+        return settings.session_secrets
     log.warning(
         "SESSION_SECRET_KEY is not set: a random key is used, so a restart signs everybody out."
     )
-    return secrets.token_bytes(32)
+    return (token_bytes(32),)
 
 
 def _redirect_hosts(settings: Settings) -> tuple[str, ...]:

@@ -1,9 +1,10 @@
 """Keys, and AES-GCM sealing of what must not be read: form contents, cookies, kept answers.
 
-Every key is derived from `SESSION_SECRET_KEY` by HKDF (RFC 5869) under a label of its own, never
-from the Okta client secret: who learns one key learns no other. A sealed value is
-key id (4 bytes) + nonce (12 bytes) + ciphertext, bound to its purpose as associated data, so that
-what was sealed for one use opens in no other.
+Every key is derived from a secret of `SESSION_SECRET_KEY` by HKDF (RFC 5869) under a label of its
+own, never from the Okta client secret: who learns one key learns no other. Of several secrets the
+first is the current one, with which everything is sealed; the others are earlier ones, which still
+open what they sealed. A sealed value is key id (4 bytes) + nonce (12 bytes) + ciphertext, bound to
+its purpose as associated data, so that what was sealed for one use opens in no other.
 """
 
 import base64
@@ -24,19 +25,29 @@ class NotSealedHereError(Exception):
     """The value was not sealed by this server for this purpose, or it was changed."""
 
 
+# The current secret, then earlier ones.
+Secrets = tuple[bytes, ...]
+
+
 def derived_key(secret: bytes, label: str) -> bytes:
     """32 bytes for one use, named by `label`."""
     hkdf = HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=f"okta_mcp {label}".encode())
     return hkdf.derive(secret)
 
 
+def signing_keys(secrets: Secrets, label: str) -> list[bytes]:
+    """The keys of one use as itsdangerous takes them: the current one last."""
+    return [derived_key(secret, label) for secret in reversed(secrets)]
+
+
 class Sealer:
     """Seals with the key derived under `label`; text in, URL-safe text without padding out."""
 
-    def __init__(self, secret: bytes, label: str) -> None:
-        key = derived_key(secret, label)
-        self._key_id = hashlib.sha256(b"key id" + key).digest()[:_KEY_ID_BYTES]
-        self._aead = AESGCM(key)
+    def __init__(self, secrets: Secrets, label: str) -> None:
+        keys = [derived_key(secret, label) for secret in secrets]
+        self._ring = {_key_id(key): AESGCM(key) for key in reversed(keys)}
+        self._key_id = _key_id(keys[0])
+        self._aead = self._ring[self._key_id]
 
     def seal(self, text: str, purpose: str) -> str:
         """Sealed `text`, about 43 characters plus four thirds of its length."""
@@ -51,10 +62,19 @@ class Sealer:
         except (binascii.Error, ValueError):
             raise NotSealedHereError("not in the form of a sealed value") from None
         key_id, nonce = raw[:_KEY_ID_BYTES], raw[_KEY_ID_BYTES : _KEY_ID_BYTES + _NONCE_BYTES]
-        if key_id != self._key_id or len(nonce) != _NONCE_BYTES:
+        aead = self._ring.get(key_id)
+        if aead is None or len(nonce) != _NONCE_BYTES:
             raise NotSealedHereError("sealed with a key that this server does not hold")
         try:
             ciphertext = raw[_KEY_ID_BYTES + _NONCE_BYTES :]
-            return self._aead.decrypt(nonce, ciphertext, purpose.encode()).decode()
+            return aead.decrypt(nonce, ciphertext, purpose.encode()).decode()
         except InvalidTag:
             raise NotSealedHereError("changed, or sealed for another purpose") from None
+
+    def is_current(self, sealed: str) -> bool:
+        """Whether it was sealed with the current key; says nothing of whether it opens."""
+        return base64.urlsafe_b64decode(sealed[:8])[:_KEY_ID_BYTES] == self._key_id
+
+
+def _key_id(key: bytes) -> bytes:
+    return hashlib.sha256(b"key id" + key).digest()[:_KEY_ID_BYTES]

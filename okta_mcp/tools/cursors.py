@@ -5,6 +5,7 @@ another tool, is refused. Given to the tools by the composition root.
 """
 
 import base64
+import contextlib
 import os
 from typing import Protocol
 
@@ -29,16 +30,19 @@ class Cursors(Protocol):
 
 
 class SealedCursors:
-    """AES-256-GCM with a random nonce; `key` is 32 bytes. The binding is the associated data."""
+    """AES-256-GCM with a random nonce; a key is 32 bytes. The binding is the associated data.
 
-    def __init__(self, key: bytes) -> None:
-        if len(key) != 32:
+    `keys` are the current one and then earlier ones, which still open what they sealed.
+    """
+
+    def __init__(self, *keys: bytes) -> None:
+        if not keys or any(len(key) != 32 for key in keys):
             raise ValueError("a cursor key has 32 bytes")
-        self._cipher = AESGCM(key)
+        self._ciphers = [AESGCM(key) for key in keys]
 
     def seal(self, payload: str, bound_to: str) -> str:
         nonce = os.urandom(_NONCE_BYTES)
-        sealed = nonce + self._cipher.encrypt(nonce, payload.encode(), bound_to.encode())
+        sealed = nonce + self._ciphers[0].encrypt(nonce, payload.encode(), bound_to.encode())
         return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
 
     def open(self, cursor: str, bound_to: str) -> str:
@@ -46,7 +50,10 @@ class SealedCursors:
             raise ValueError("not a cursor")
         try:
             sealed = base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True)
-            nonce, ciphertext = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
-            return self._cipher.decrypt(nonce, ciphertext, bound_to.encode()).decode()
-        except (ValueError, InvalidTag) as reason:
-            raise ValueError("not a cursor of this tool and person") from reason
+        except ValueError as reason:
+            raise ValueError("not a cursor") from reason
+        nonce, ciphertext = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
+        for cipher in self._ciphers:
+            with contextlib.suppress(ValueError, InvalidTag):
+                return cipher.decrypt(nonce, ciphertext, bound_to.encode()).decode()
+        raise ValueError("not a cursor of this tool and person")

@@ -82,7 +82,7 @@ def records(clock: Clock) -> Records:
 
 @pytest.fixture
 def sealer() -> Sealer:
-    return Sealer(SECRET, "kept")
+    return Sealer((SECRET,), "kept")
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ FORM = Form("request-1", CHECKED, "00uann", "server_error")
 
 @pytest.fixture
 def forms() -> Forms:
-    return Forms(Sealer(SECRET, "forms"), b"k" * 32, Cookies(is_https=False), origin=ORIGIN)
+    return Forms(Sealer((SECRET,), "forms"), [b"k" * 32], Cookies(is_https=False), origin=ORIGIN)
 
 
 @pytest.fixture
@@ -165,7 +165,7 @@ def test_a_form_works_until_its_time_is_over(forms: Forms, browser_time: list[fl
 def test_after_a_restart_with_another_key_no_form_works(forms: Forms) -> None:
     browser = Browser()
     sealed = browser.shown(forms, FORM)
-    other = Forms(Sealer(SECRET, "forms"), b"K" * 32, Cookies(is_https=False), origin=ORIGIN)
+    other = Forms(Sealer((SECRET,), "forms"), [b"K" * 32], Cookies(is_https=False), origin=ORIGIN)
     assert refusal(other, browser.request(), sealed) == (400, "form_expired")
 
 

@@ -468,7 +468,7 @@ async def test_a_client_that_somebody_allowed_outlives_those_that_nobody_used(
 async def test_a_full_store_refuses_new_sign_ins_and_ends_none(clock: Clock) -> None:
     """L-07: ten thousand trips to Okta at once, each for ten minutes at most."""
     records = Records(MemoryStore(clock))
-    sealer = Sealer(SECRET, "kept")
+    sealer = Sealer((SECRET,), "kept")
     legs = Legs(records, sealer, SECRET, Cookies(is_https=False))
     leg = Leg(request=None, nonce="", verifier_sealed="", binding_digest="")
     for number in range(10_000):

@@ -232,7 +232,7 @@ class Browserland:
 
     def __init__(self, *, is_https: bool) -> None:
         cookies, clock = Cookies(is_https=is_https), Clock()
-        records, sealer = Records(MemoryStore(clock)), Sealer(SECRET, "kept")
+        records, sealer = Records(MemoryStore(clock)), Sealer((SECRET,), "kept")
         self.sessions = Sessions(records, sealer, cookies, ttl_seconds=60, now=clock)
         self.forms = Forms(sealer, SECRET, cookies, origin="http://localhost:3001")
         self.legs = Legs(records, sealer, SECRET, cookies)

@@ -184,7 +184,7 @@ async def test_of_many_presses_on_one_sign_in_page_one_can_come_back(place: Plac
 async def test_of_trips_that_begin_at_one_moment_one_stays() -> None:
     """C-18: over any store, not only where the presses happen to follow each other."""
     records = Records(Interleaved(MemoryStore(Clock())))
-    sealer = Sealer(SECRET_KEY.encode(), "sealing")
+    sealer = Sealer((SECRET_KEY.encode(),), "sealing")
     legs = Legs(records, sealer, b"a key", Cookies(is_https=False))
     request = Request({"type": "http", "headers": []})
     checked = CheckedRequest("id", "client", REDIRECT_URI, ("okta.users.read",), "A" * 43)

@@ -420,7 +420,7 @@ def test_every_key_has_a_label_of_its_own() -> None:
     keys = {derived_key(secret, label) for label in found}
     assert len(keys) == len(found)
     assert secret not in keys
-    sealed = Sealer(secret, found[0]).seal("text", "purpose")
+    sealed = Sealer((secret,), found[0]).seal("text", "purpose")
     assert SECRET_KEY[:16] not in sealed
 
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from okta_mcp.stores.sealing import NotSealedHereError, Sealer, derived_key
+from okta_mcp.stores.sealing import NotSealedHereError, Sealer, derived_key, signing_keys
 
 SECRET = b"a secret of at least 32 bytes, made for tests"
-SEALER = Sealer(SECRET, "kept")
+SEALER = Sealer((SECRET,), "kept")
 SEALED = SEALER.seal("okta refresh token of somebody", "grant 1")
 
 
@@ -44,7 +44,7 @@ def test_what_was_not_sealed_here_is_refused(sealed: str) -> None:
 
 @pytest.mark.parametrize(
     "opener",
-    [Sealer(SECRET + b".", "kept"), Sealer(SECRET, "cookies")],
+    [Sealer((SECRET + b".",), "kept"), Sealer((SECRET,), "cookies")],
     ids=["another secret", "another label"],
 )
 def test_another_key_opens_nothing(opener: Sealer) -> None:
@@ -86,7 +86,7 @@ def test_a_sealed_value_shows_nothing_of_its_text() -> None:
 
 
 def test_a_restart_with_the_same_secret_opens_what_was_sealed_before() -> None:
-    assert Sealer(SECRET, "kept").open(SEALED, "grant 1") == "okta refresh token of somebody"
+    assert Sealer((SECRET,), "kept").open(SEALED, "grant 1") == "okta refresh token of somebody"
 
 
 def test_derived_keys_are_32_bytes_and_differ_by_label_and_secret() -> None:
@@ -98,3 +98,28 @@ def test_derived_keys_are_32_bytes_and_differ_by_label_and_secret() -> None:
     assert len(keys) == 4
     assert {len(key) for key in keys} == {32}
     assert not any(SECRET in key or key in SECRET for key in keys)
+
+
+NEWER = Sealer((b"a newer secret of at least 32 bytes!", SECRET), "kept")
+
+
+def test_an_earlier_key_still_opens_what_it_sealed() -> None:
+    assert NEWER.open(SEALED, "grant 1") == "okta refresh token of somebody"
+
+
+def test_the_current_key_alone_seals() -> None:
+    sealed = NEWER.seal("text", "grant 1")
+    assert NEWER.is_current(sealed)
+    assert not NEWER.is_current(SEALED)
+    with pytest.raises(NotSealedHereError):
+        SEALER.open(sealed, "grant 1")
+
+
+def test_a_key_that_has_been_dropped_opens_nothing_any_more() -> None:
+    with pytest.raises(NotSealedHereError):
+        Sealer((b"a newer secret of at least 32 bytes!",), "kept").open(SEALED, "grant 1")
+
+
+def test_signing_keys_stand_in_the_order_of_the_signer_the_current_one_last() -> None:
+    old, new = derived_key(b"old", "cookies"), derived_key(b"new", "cookies")
+    assert signing_keys((b"new", b"old"), "cookies") == [old, new]
