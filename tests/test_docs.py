@@ -11,11 +11,11 @@ import pytest
 
 import okta_mcp
 from okta_mcp.audit.catalogue import EVENTS
+from okta_mcp.inventory import inventory, policy_for
 from okta_mcp.okta.errors import OKTA_CODES
-from okta_mcp.rbac.policy import Role, shipped_policy
+from okta_mcp.rbac.policy import SHIPPED_ROLES, Role
 from okta_mcp.settings import PLACEHOLDER_MARKS, Settings, SettingsError, load_settings
 from okta_mcp.stores.sealing import derived_key
-from okta_mcp.tools import okta_tools
 from okta_mcp.tools.answers import TOOL_CODES
 from okta_mcp.tools.cursors import SealedCursors
 
@@ -212,31 +212,34 @@ def test_the_audit_page_explains_every_field() -> None:
 
 
 def test_the_tools_page_holds_exactly_the_tools_with_role_and_scope() -> None:
-    tools = okta_tools(None, SealedCursors(derived_key(b"docs", "cursors")), time.time)
-    scopes = {tool.name: tool.scope for tool in tools}
-    policy = shipped_policy({"tools": scopes, "resources": {"user://me": None}})
-    every_scope = {scope for scope in scopes.values() if scope}
+    offered = inventory(None, SealedCursors(derived_key(b"docs", "cursors")), time.time)
+    scopes = offered.components["tools"]
+    policy = policy_for(offered, None)
+    every_scope = {scope for needed in scopes.values() for scope in needed}
 
     def least_role(name: str) -> Role:
         return next(
-            role for role in Role if policy.decision("tools", name, role, every_scope).allowed
+            role
+            for role in SHIPPED_ROLES
+            if policy.decision("tools", name, role, every_scope).allowed
         )
 
     expected = {
-        name: [least_role(name).value, f"`{scope}`" if scope else "none"]
-        for name, scope in scopes.items()
+        name: [least_role(name), ", ".join(f"`{scope}`" for scope in needed) or "none"]
+        for name, needed in scopes.items()
     }
     told = {name: cells[-2:] for name, cells in rows(page("tools.md")).items()}
     assert told == expected
 
 
-@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("role", SHIPPED_ROLES)
 def test_the_readme_counts_the_tools_of_each_role(role: Role) -> None:
-    tools = okta_tools(None, SealedCursors(derived_key(b"docs", "cursors")), time.time)
-    scopes = {tool.name: tool.scope for tool in tools}
-    policy = shipped_policy({"tools": scopes, "resources": {"user://me": None}})
-    count = len(policy.allowed("tools", role, [scope for scope in scopes.values() if scope]))
-    assert f"| {role.value} | {count} |" in README
+    offered = inventory(None, SealedCursors(derived_key(b"docs", "cursors")), time.time)
+    scopes = offered.components["tools"]
+    policy = policy_for(offered, None)
+    every_scope = {scope for needed in scopes.values() for scope in needed}
+    count = len(policy.allowed("tools", role, every_scope))
+    assert f"| {role} | {count} |" in README
 
 
 def test_the_errors_page_holds_only_codes_that_exist() -> None:

@@ -14,6 +14,7 @@ from tests.vocabulary.processes import (
     running_sandbox,
     running_server,
 )
+from tests.vocabulary.roles import SUPER_ADMIN_TOOLS, VIEWER_TOOLS
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,9 @@ async def count(client: OAuthClient) -> int:
 
 
 @pytest.mark.parametrize("style", ["fat", "thin"])
-@pytest.mark.parametrize(("person", "tools"), [("Nora Lind", 18), ("Hana Novak", 12)])
+@pytest.mark.parametrize(
+    ("person", "tools"), [("Nora Lind", SUPER_ADMIN_TOOLS), ("Hana Novak", VIEWER_TOOLS)]
+)
 async def test_roles_by_claim(
     browser: Browser,
     client: OAuthClient,
