@@ -53,13 +53,15 @@ def inventory(
     shelf: Shelf | None = None,
     who: Callable[[], Mapping[str, Any]] | None = None,
     who_may_use_what: Callable[[], Mapping[str, Any]] = dict,
+    role_groups: Callable[[], tuple[str, ...]] = tuple,
 ) -> Inventory:
     """Everything there is; what is left out is only missing when it is used.
 
-    `who` is `who_am_i` of the request that runs, `who_may_use_what` the policy as a table.
+    `who` is `who_am_i` of the request that runs, `who_may_use_what` the policy as a table,
+    `role_groups` the groups that give roles.
     """
     return Inventory(
-        okta_tools(okta, cursors, now, shelf, who),
+        okta_tools(okta, cursors, now, shelf, who, role_groups),
         readables(shelf, who or dict, who_may_use_what),
         guides(),
         Completions(Reader(okta, cursors)),

@@ -9,6 +9,7 @@ import secrets
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 from urllib.parse import urlsplit
 
 import httpx
@@ -33,7 +34,7 @@ from okta_mcp.okta.directory import Directory
 from okta_mcp.okta.oidc import OktaLogin
 from okta_mcp.okta.sign_ins import SignIns
 from okta_mcp.pages import Pages
-from okta_mcp.rbac.policy import Policy
+from okta_mcp.rbac.policy import Policy, Role
 from okta_mcp.rbac.policy_file import groups_by_role
 from okta_mcp.rbac.principal import current_principal
 from okta_mcp.rbac.roles import LiveRoles, RoleDecision, RoleMapping
@@ -119,8 +120,10 @@ def assembled(settings: Settings, now: Callable[[], float], sandbox_url: str | N
         shelf=StoredShelf(records, sealer, now),
         who=lambda: who_am_i(current_principal.get(), policy, organisation),
         who_may_use_what=lambda: policy.table(),
+        role_groups=lambda: tuple(chain.from_iterable(mapped_groups.values())),
     )
     policy = policy_for(offered, settings.policy_file)
+    mapped_groups = groups_by_role(policy, settings.groups_by_role)
     resolver = SystemResolver()
     redirect_hosts = _redirect_hosts(settings)
     documents = ClientDocuments(
@@ -145,7 +148,7 @@ def assembled(settings: Settings, now: Callable[[], float], sandbox_url: str | N
         sign_ins=sign_ins,
         grants=grants,
         sessions=sessions,
-        roles=_live_roles(settings, policy, okta.directory, grants, sessions, audit, now),
+        roles=_live_roles(settings, mapped_groups, okta.directory, grants, sessions, audit, now),
         policy=policy,
         offered=offered,
         clients=Clients(records, documents if settings.takes_client_documents else None),
@@ -166,7 +169,7 @@ def assembled(settings: Settings, now: Callable[[], float], sandbox_url: str | N
 
 def _live_roles(
     settings: Settings,
-    policy: Policy,
+    mapped_groups: dict[Role, tuple[str, ...]],
     directory: Directory,
     grants: Grants,
     sessions: Sessions,
@@ -187,7 +190,7 @@ def _live_roles(
             source=after.source,
         )
 
-    mapping = RoleMapping(groups_by_role(policy, settings.groups_by_role))
+    mapping = RoleMapping(mapped_groups)
     return LiveRoles(
         directory,
         mapping,

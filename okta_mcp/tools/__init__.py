@@ -49,11 +49,12 @@ def okta_tools(
     now: Callable[[], float],
     shelf: Shelf | None = None,
     who: Callable[[], Mapping[str, Any]] | None = None,
+    role_groups: Callable[[], tuple[str, ...]] = tuple,
 ) -> list[OktaTool]:
     """All tools in the order of lists. Without `okta` those that need it say what is missing.
 
     `now` is epoch seconds. `shelf` keeps the CSV of reports; without it they have none. `who` is
-    `who_am_i` of the request that runs.
+    `who_am_i` of the request that runs, `role_groups` the groups that give roles.
     """
     reader = Reader(okta, cursors)
     reports = ReportTools(reader, cursors, shelf, now)
@@ -75,5 +76,5 @@ def okta_tools(
         *MfaPostureReport(reports).tools(),
         *OffboardingCheck(reports).tools(),
         *UserAppAccessReport(reports).tools(),
-        *LogReports(reports).tools(),
+        *LogReports(reports, role_groups).tools(),
     ]

@@ -191,8 +191,14 @@ async def test_lists_of_other_things_hold_only_what_everybody_may_read(viewer: O
     resources = (await viewer.rpc("resources/list")).json()["result"]["resources"]
     templates = (await viewer.rpc("resources/templates/list")).json()["result"]
     prompts = (await viewer.rpc("prompts/list")).json()["result"]["prompts"]
-    assert [resource["uri"] for resource in resources] == ["user://me"]
-    assert templates["resourceTemplates"] == prompts == []
+    # What the policy keeps for higher roles is neither listed nor read.
+    uris = [each["uri"] for each in resources]
+    assert "user://me" in uris
+    assert "okta://rbac" not in uris
+    answer = (await viewer.rpc("resources/read", {"uri": "okta://rbac"})).json()
+    assert answer["error"]["message"] == "Resource not found: 'okta://rbac'"
+    assert {each["name"] for each in prompts} == {"investigate_user", "triage_suspicious_login"}
+    assert templates["resourceTemplates"]
 
 
 async def test_a_removed_group_counts_after_a_minute_at_the_latest(

@@ -5,7 +5,7 @@ for each administrator the networks that they signed in from, to tell a change t
 network which is new for them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -44,10 +44,12 @@ _MAX_EVIDENCE = 4
 
 
 class AdminChanges:
-    """One tool of `okta.logs.read`; `role_groups` are the groups, by name or id, that give roles
+    """One tool of `okta.logs.read`; `role_groups` gives the groups, by name or id, that give roles
     and whose members are therefore changes too."""
 
-    def __init__(self, tools: ReportTools, role_groups: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, tools: ReportTools, role_groups: Callable[[], tuple[str, ...]] = tuple
+    ) -> None:
         self._tools = tools
         self._role_groups = role_groups
 
@@ -77,7 +79,7 @@ class AdminChanges:
         period = window_of(report, self._tools.now(), _DEFAULT_WINDOW)
         state = report.state
         if "next" not in state:
-            state |= {"next": first_page(changes_filter(self._role_groups), period), "changes": 0}
+            state |= {"next": first_page(changes_filter(self._role_groups()), period), "changes": 0}
             state |= {"kinds": {}, "events": {}, "people": {}, "flags": {}, "tokens": {}}
             state |= {"networks": {}, "unknown": [], "more_admins": False}
 
@@ -94,7 +96,7 @@ class AdminChanges:
 
         await report.work(step)
         note_what_is_not_there(report, period, self._tools.now())
-        _note_what_was_not_read(report, self._role_groups)
+        _note_what_was_not_read(report, self._role_groups())
         findings = _findings(state)
         return await report.answer(_summary(state), findings=findings.listed)
 

@@ -1,5 +1,7 @@
 """The reports that read the system log, as one family of tools."""
 
+from collections.abc import Callable
+
 from okta_mcp.tools.answers import OktaTool
 from okta_mcp.tools.reports.admin_changes import AdminChanges
 from okta_mcp.tools.reports.incident_timeline import IncidentTimeline
@@ -8,9 +10,11 @@ from okta_mcp.tools.reports.report import ReportTools
 
 
 class LogReports:
-    """`role_groups` are the groups, by name or id, that give roles: who joins one is a change."""
+    """`role_groups` gives the groups, by name or id, that give roles: who joins one is a change."""
 
-    def __init__(self, tools: ReportTools, role_groups: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, tools: ReportTools, role_groups: Callable[[], tuple[str, ...]] = tuple
+    ) -> None:
         self._reports = (
             LoginActivity(tools),
             IncidentTimeline(tools),
