@@ -16,9 +16,11 @@ from typing import Any
 
 import click
 
+from okta_mcp.inventory import Inventory
 from okta_mcp.oauth_proxy.parts import Parts, assembled
 from okta_mcp.oauth_proxy.sandbox_process import running_sandbox
 from okta_mcp.rbac.families import FAMILY_SCOPES
+from okta_mcp.rbac.policy import Policy
 from okta_mcp.settings import load_settings
 from okta_mcp.tools import OktaTool
 from okta_mcp.tools.call import Call, current_call
@@ -79,21 +81,21 @@ def _bytes(value: Any) -> int:
     return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
 
 
-def description_rows(parts: Parts) -> list[tuple[str, int]]:
+def description_rows(offered: Inventory, policy: Policy) -> list[tuple[str, int]]:
     """What is described, and in how many bytes."""
-    the_18 = [each for each in parts.offered.tools if each.name in THE_18]
+    the_18 = [each for each in offered.tools if each.name in THE_18]
     rows = [
         (f"the 18 tools, at most {MOST_BYTES_OF_THE_18:,}", described_bytes(the_18)),
-        (f"all {len(parts.offered.tools)} tools", described_bytes(parts.offered.tools)),
+        (f"all {len(offered.tools)} tools", described_bytes(offered.tools)),
         ("output schemas of the 18", output_schema_bytes(the_18)),
         (
-            f"output schemas of all {len(parts.offered.tools)}",
-            output_schema_bytes(parts.offered.tools),
+            f"output schemas of all {len(offered.tools)}",
+            output_schema_bytes(offered.tools),
         ),
     ]
-    for role in parts.policy.roles:
-        names = parts.policy.allowed("tools", role, FAMILY_SCOPES)
-        seen = [_described(each) for each in parts.offered.tools if each.name in names]
+    for role in policy.roles:
+        names = policy.allowed("tools", role, FAMILY_SCOPES)
+        seen = [_described(each) for each in offered.tools if each.name in names]
         rows.append((f"tools/list of {role}, {len(seen)} tools, everything", _bytes(seen)))
     return rows
 
@@ -126,7 +128,7 @@ async def _measured() -> list[str]:
         )
         parts = assembled(settings, time.time, sandbox.org_url)
         try:
-            return _table(description_rows(parts), await answer_rows(parts))
+            return _table(description_rows(parts.offered, parts.policy), await answer_rows(parts))
         finally:
             await parts.http.aclose()
 

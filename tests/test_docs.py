@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import okta_mcp
+from benchmarks.context import description_rows
 from okta_mcp.audit.catalogue import EVENTS
 from okta_mcp.inventory import inventory, policy_for
 from okta_mcp.okta.errors import OKTA_CODES
@@ -228,7 +229,8 @@ def test_the_tools_page_holds_exactly_the_tools_with_role_and_scope() -> None:
         name: [least_role(name), ", ".join(f"`{scope}`" for scope in needed) or "none"]
         for name, needed in scopes.items()
     }
-    told = {name: cells[-2:] for name, cells in rows(page("tools.md")).items()}
+    tools, _, _ = page("tools.md").partition("## Resources")
+    told = {name: cells[-2:] for name, cells in rows(tools).items()}
     assert told == expected
 
 
@@ -289,6 +291,23 @@ def test_every_relative_link_leads_somewhere(path: Path) -> None:
     targets = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'(?:src|srcset)="([^"]+)"', text)
     relative = [target.partition("#")[0] for target in targets if "://" not in target]
     assert [target for target in relative if not (path.parent / target).exists()] == []
+
+
+def test_the_page_lists_every_resource_and_prompt_with_its_role() -> None:
+    offered = inventory(None, SealedCursors(bytes(32)), time.time)
+    policy = policy_for(offered, None)
+    rows = dict(re.findall(r"^\| `([^`]+)` \| .+ \| ([\w-]+) \|$", page("tools.md"), re.MULTILINE))
+    for component in ("resources", "prompts"):
+        for name in offered.components[component]:
+            assert rows[name] == policy.least_role(component, name), name
+
+
+def test_the_figures_on_the_page_are_those_of_the_tools() -> None:
+    offered = inventory(None, SealedCursors(bytes(32)), time.time)
+    for what, size in description_rows(offered, policy_for(offered, None)):
+        assert f"| {what} | {size:,} |" in page("tools.md"), (
+            "run: python -m benchmarks.context --write"
+        )
 
 
 def test_the_readme_links_every_page() -> None:
