@@ -54,6 +54,50 @@ def verify(file: Path) -> None:
     click.echo(json.dumps({"lines": len(events), "unbroken": True, "from_to": span}))
 
 
+@main.group()
+def policy() -> None:
+    """Check a policy file; say why somebody may or may not use a tool."""
+
+
+@policy.command()
+@click.argument("file", type=click.Path(path_type=Path))
+def check(file: Path) -> None:
+    """Say what is wrong with the policy FILE, or what it allows."""
+    from okta_mcp import policy_commands
+
+    sys.exit(policy_commands.check(file))
+
+
+@policy.command()
+@click.argument("person")
+@click.argument("tool")
+@click.option(
+    "--policy", "policy_file", type=click.Path(path_type=Path), help="Instead of POLICY_FILE."
+)
+@click.option("--groups", help="The person's groups, by comma; then Okta is not asked.")
+@click.option(
+    "--env-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path(".env"),
+    show_default=True,
+    help="File with the settings of the server.",
+)
+def explain(
+    person: str, tool: str, policy_file: Path | None, groups: str | None, env_file: Path
+) -> None:
+    """Say why PERSON (login or id) may or may not use TOOL.
+
+    Exit status 0: may, 1: may not, 2: cannot tell.
+    """
+    from okta_mcp import policy_commands
+
+    sys.exit(
+        policy_commands.explain(
+            person, tool, policy_file=policy_file, groups=groups, env_file=env_file
+        )
+    )
+
+
 def _add_client_verbs() -> None:
     from okta_mcp.client.commands import verbs
 

@@ -13,13 +13,22 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import limits
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 # The marks by which a value left over from .env.sample is known.
 PLACEHOLDER_MARKS = ("replace-with-", "your-org.okta.com")
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 MIN_SECRET_BYTES = 32
+STORE_SCHEMES = ("memory:", "sqlite:///", "redis://", "rediss://")
 
 
 class SettingsError(Exception):
@@ -37,7 +46,7 @@ def _not_a_placeholder(value: Any) -> Any:
     return value
 
 
-def _split_list(value: Any) -> Any:
+def comma_list(value: Any) -> Any:
     """A comma list; entries may be quoted, because group names hold spaces and commas."""
     if not isinstance(value, str):
         return value
@@ -106,7 +115,7 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-NameList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_list)]
+NameList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(comma_list)]
 BaseUrl = Annotated[str, BeforeValidator(_base_url), BeforeValidator(_not_a_placeholder)]
 Url = Annotated[str, BeforeValidator(_absolute_url), BeforeValidator(_not_a_placeholder)]
 Text = Annotated[str, Field(min_length=1), BeforeValidator(_not_a_placeholder)]
@@ -130,6 +139,21 @@ def _networks(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
+def _acr_values(value: Any) -> Any:
+    """Separated by spaces, as Okta writes them, or by commas, as all lists here."""
+    return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+
+def _printable(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(entry.isascii() and entry.isprintable() for entry in value):
+        raise ValueError("must be names such as urn:okta:loa:2fa:any")
+    return value
+
+
+ApiAuth = Literal["service", "ssws", "delegated", "claims"]
+AcrValues = Annotated[
+    tuple[str, ...], NoDecode, BeforeValidator(_acr_values), AfterValidator(_printable)
+]
 Rate = Annotated[str, AfterValidator(_rate)]
 CidrList = Annotated[NameList, AfterValidator(_networks)]
 
@@ -138,12 +162,32 @@ def _seconds(default: int, most: int) -> Any:
     return Field(default=default, ge=1, le=most, examples=[str(default)])
 
 
-class Settings(BaseSettings):
-    """The variables of README "Configuration", each under its name in lower case."""
+class RoleSettings(BaseSettings):
+    """What decides roles; `policy explain` needs no more than this, and no secret."""
 
     model_config = SettingsConfigDict(
         extra="ignore", env_ignore_empty=True, hide_input_in_errors=True, frozen=True
     )
+
+    group_to_role_super_admin: NameList = Field(default=(), examples=["okta-mcp-super-admins"])
+    group_to_role_security_admin: NameList = Field(
+        default=(), examples=["soc, 00g1emaKYZTWRYYRRTSK"]
+    )
+    group_to_role_viewer: NameList = Field(default=(), examples=['"Help Desk, EMEA", staff'])
+    policy_file: Path | None = Field(default=None, examples=["/etc/okta-mcp/policy.toml"])
+
+    @property
+    def groups_by_role(self) -> dict[str, tuple[str, ...]]:
+        """The groups of the variables, by the names of the three roles."""
+        return {
+            "viewer": self.group_to_role_viewer,
+            "security-admin": self.group_to_role_security_admin,
+            "super-admin": self.group_to_role_super_admin,
+        }
+
+
+class Settings(RoleSettings):
+    """The variables of README "Configuration", each under its name in lower case."""
 
     host: str = "localhost"
     port: int = Field(default=3001, ge=0, le=65535)
@@ -153,12 +197,19 @@ class Settings(BaseSettings):
         default=None, examples=["https://northwind.okta.com/oauth2/default"]
     )
     okta_client_id: Text = Field(examples=["0oa1b2c3d4e5f6g7h8i9"])
-    okta_client_secret: Secret = Field(examples=["the client secret of the Okta app"])
-    okta_token_endpoint_auth_method: Literal["client_secret_basic", "client_secret_post"] = Field(
-        default="client_secret_basic", examples=["client_secret_basic"]
+    okta_token_endpoint_auth_method: Literal[
+        "client_secret_basic", "client_secret_post", "private_key_jwt"
+    ] = Field(default="client_secret_basic", examples=["client_secret_basic"])
+    okta_client_secret: Secret | None = Field(
+        default=None, validate_default=True, examples=["the client secret of the Okta app"]
     )
+    okta_acr_values: AcrValues = Field(default=(), examples=["urn:okta:loa:2fa:any"])
+    okta_api_auth: ApiAuth | None = Field(default=None, examples=["ssws"])
     okta_api_token: Secret | None = Field(default=None, examples=["an Okta API token"])
-    okta_api_auth: Literal["ssws", "claims"] | None = Field(default=None, examples=["ssws"])
+    okta_api_client_id: Text | None = Field(default=None, examples=["0oa9z8y7x6w5v4u3t2s1"])
+    okta_api_private_key_file: Path | None = Field(
+        default=None, examples=["/etc/okta-mcp/okta-api.key"]
+    )
     okta_oauth_audience: str | None = Field(default=None, examples=["api://default"])
     okta_concurrent_limit: int = Field(default=15, ge=1, le=75, examples=["15"])
 
@@ -182,13 +233,13 @@ class Settings(BaseSettings):
     session_secret_key: Secret | None = Field(
         default=None, examples=["the output of: openssl rand -base64 48"]
     )
-    store_url: str = Field(default="memory:", examples=["memory:"])
-
-    group_to_role_super_admin: NameList = Field(default=(), examples=["okta-mcp-super-admins"])
-    group_to_role_security_admin: NameList = Field(
-        default=(), examples=["soc, 00g1emaKYZTWRYYRRTSK"]
+    store_url: str = Field(
+        default="memory:", examples=["sqlite:////var/lib/okta-mcp/store.db"], repr=False
     )
-    group_to_role_viewer: NameList = Field(default=(), examples=['"Help Desk, EMEA", staff'])
+    store_prefix: str = Field(
+        default="okta-mcp", pattern=r"^[A-Za-z0-9._-]{1,64}$", examples=["okta-mcp"]
+    )
+    db_path: Path | None = Field(default=None, examples=["/var/lib/okta-mcp/store.db"])
 
     role_ttl_seconds: int = _seconds(60, 60)
     consent_ttl_seconds: int = _seconds(3600, 86_400)
@@ -212,6 +263,26 @@ class Settings(BaseSettings):
         default="", max_length=500, examples=["Use is logged. Questions: it-security@example.com"]
     )
 
+    @field_validator("okta_client_secret")
+    @classmethod
+    def _secret_unless_key(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if value is None and info.data.get("okta_token_endpoint_auth_method") != "private_key_jwt":
+            raise ValueError("is required")
+        return value
+
+    @property
+    def session_secrets(self) -> tuple[bytes, ...]:
+        """The secrets of SESSION_SECRET_KEY: the current one, then earlier ones."""
+        if self.session_secret_key is None:
+            return ()
+        given = self.session_secret_key.get_secret_value().split(",")
+        return tuple(secret.strip().encode() for secret in given if secret.strip())
+
+    @property
+    def store(self) -> str:
+        """Where state is kept, as a URL: STORE_URL, or the file of DB_PATH."""
+        return f"sqlite:///{self.db_path}" if self.db_path else self.store_url
+
     @property
     def issuer(self) -> str:
         """Okta's issuer as the ID tokens name it, without a trailing slash."""
@@ -233,9 +304,23 @@ class Settings(BaseSettings):
         return self.oauth_redirect_uri or f"{self.url}/oauth/callback"
 
     @property
-    def api_auth(self) -> Literal["ssws", "claims"]:
-        """How Okta's API is called: with the API token, or not at all."""
-        return self.okta_api_auth or ("ssws" if self.okta_api_token else "claims")
+    def api_auth(self) -> ApiAuth:
+        """How Okta's API is called: in whose name, or not at all."""
+        if self.okta_api_auth is not None:
+            return self.okta_api_auth
+        if self.okta_api_private_key_file is not None:
+            return "service"
+        return "ssws" if self.okta_api_token else "claims"
+
+    @property
+    def signs_in_with_key(self) -> bool:
+        """Whether people are signed in by the private key in the place of the client secret."""
+        return self.okta_token_endpoint_auth_method == "private_key_jwt"  # noqa: S105 - a method
+
+    @property
+    def keeps_sign_ins(self) -> bool:
+        """Whether roles or calls depend on Okta's tokens of the person."""
+        return self.api_auth in ("claims", "delegated")
 
     @property
     def takes_client_documents(self) -> bool:
@@ -273,6 +358,16 @@ def load_settings(
     return settings
 
 
+def load_role_settings(env_file: Path | None) -> RoleSettings:
+    """The settings that decide roles, where the others may be missing; raises `SettingsError`."""
+    if env_file is not None and env_file.exists():
+        _refuse_readable_by_others(env_file)
+    try:
+        return RoleSettings(_env_file=env_file)  # type: ignore[call-arg]
+    except ValidationError as error:
+        raise SettingsError([_line(problem) for problem in error.errors()]) from None
+
+
 def _refuse_readable_by_others(env_file: Path) -> None:
     if env_file.stat().st_mode & 0o077:
         raise SettingsError(
@@ -298,6 +393,10 @@ def _contradictions(settings: Settings) -> list[str]:
         _half_a_certificate,
         _callback_elsewhere,
         _ssws_without_token,
+        _service_incomplete,
+        _private_key_missing,
+        _private_key_file,
+        _delegated_elsewhere,
         _unknown_store,
         _weak_session_secret,
         _no_group_mapped,
@@ -377,36 +476,113 @@ def _ssws_without_token(settings: Settings) -> str | None:
     return None
 
 
+def _service_incomplete(settings: Settings) -> str | None:
+    example = "Example: OKTA_API_CLIENT_ID=0oa9z8y7x6w5v4u3t2s1"
+    if settings.api_auth == "service" and settings.okta_api_client_id is None:
+        return (
+            "OKTA_API_CLIENT_ID: is required with OKTA_API_AUTH=service, which a private key"
+            " chooses by itself; if the key is for the sign-in only, say OKTA_API_AUTH=ssws,"
+            f" delegated or claims. {example}"
+        )
+    if (
+        settings.okta_api_auth is None
+        and settings.okta_api_client_id is not None
+        and settings.okta_api_private_key_file is None
+    ):
+        return (
+            "OKTA_API_CLIENT_ID: has no use without OKTA_API_PRIVATE_KEY_FILE; set that too, or"
+            f" take this away. {example}"
+        )
+    return None
+
+
+def _private_key_missing(settings: Settings) -> str | None:
+    if settings.okta_api_private_key_file is not None:
+        return None
+    example = "Example: OKTA_API_PRIVATE_KEY_FILE=/etc/okta-mcp/okta-api.key"
+    if settings.api_auth == "service":
+        return f"OKTA_API_PRIVATE_KEY_FILE: is required with OKTA_API_AUTH=service. {example}"
+    if settings.signs_in_with_key:
+        return (
+            "OKTA_API_PRIVATE_KEY_FILE: is required with"
+            f" OKTA_TOKEN_ENDPOINT_AUTH_METHOD=private_key_jwt. {example}"
+        )
+    return None
+
+
+def _private_key_file(settings: Settings) -> str | None:
+    path = settings.okta_api_private_key_file
+    if path is None:
+        return None
+    if not path.is_file():
+        return (
+            f"OKTA_API_PRIVATE_KEY_FILE: no such file: {path}."
+            " Example: OKTA_API_PRIVATE_KEY_FILE=/etc/okta-mcp/okta-api.key"
+        )
+    if path.stat().st_mode & 0o077:
+        return (
+            "OKTA_API_PRIVATE_KEY_FILE: other users of this computer can read it;"
+            f" run: chmod 600 {path}"
+        )
+    return None
+
+
+def _delegated_elsewhere(settings: Settings) -> str | None:
+    if settings.api_auth == "delegated" and urlsplit(settings.issuer).path:
+        return (
+            "OKTA_ISSUER: OKTA_API_AUTH=delegated needs the organisation's own authorization"
+            f" server, and {settings.issuer} is another, which knows no okta.* scopes; take"
+            " OKTA_ISSUER away, or use OKTA_API_AUTH=service."
+            f" Example: OKTA_ISSUER={settings.okta_org_url}"
+        )
+    return None
+
+
 def _unknown_store(settings: Settings) -> str | None:
-    if settings.store_url != "memory:":
+    if settings.db_path is not None and settings.store_url != "memory:":
+        return (
+            "DB_PATH: names a file and STORE_URL another store; set one of them."
+            " Example: DB_PATH=/var/lib/okta-mcp/store.db"
+        )
+    if not settings.store.startswith(STORE_SCHEMES):
         scheme = settings.store_url.partition(":")[0]
-        return f"STORE_URL: no store of the kind {scheme!r}. Example: STORE_URL=memory:"
+        return (
+            f"STORE_URL: no store of the kind {scheme!r}; there are {', '.join(STORE_SCHEMES)}."
+            " Example: STORE_URL=memory:"
+        )
     return None
 
 
 def _weak_session_secret(settings: Settings) -> str | None:
     example = "Example: SESSION_SECRET_KEY=the output of: openssl rand -base64 48"
-    if settings.session_secret_key is not None:
-        key = settings.session_secret_key.get_secret_value()
-        if len(key.encode()) < MIN_SECRET_BYTES or len(set(key)) < 8:
-            return f"SESSION_SECRET_KEY: needs at least {MIN_SECRET_BYTES} random bytes. {example}"
-        if key == settings.okta_client_secret.get_secret_value():
+    for secret in settings.session_secrets:
+        key = secret.decode()
+        if len(secret) < MIN_SECRET_BYTES or len(set(key)) < 8:
+            return (
+                f"SESSION_SECRET_KEY: needs at least {MIN_SECRET_BYTES} random bytes, and each of"
+                f" several, separated by commas, too. {example}"
+            )
+        client_secret = settings.okta_client_secret
+        if client_secret is not None and key == client_secret.get_secret_value():
             return f"SESSION_SECRET_KEY: must not be the Okta client secret. {example}"
+    if settings.session_secrets:
         return None
     if not is_loopback(urlsplit(settings.url).hostname or ""):
         return (
             "SESSION_SECRET_KEY: is required unless the server is reached on loopback only."
             f" {example}"
         )
+    if settings.store != "memory:":
+        return (
+            "SESSION_SECRET_KEY: is required with a store that outlives the process, or nothing"
+            f" in it could be read after a restart. {example}"
+        )
     return None
 
 
 def _no_group_mapped(settings: Settings) -> str | None:
-    if not (
-        settings.group_to_role_super_admin
-        or settings.group_to_role_security_admin
-        or settings.group_to_role_viewer
-    ):
+    # A policy file may map groups itself; whoever reads it checks the two together.
+    if settings.policy_file is None and not any(settings.groups_by_role.values()):
         return (
             "GROUP_TO_ROLE_VIEWER: no group is mapped to any role, so nobody could use a tool;"
             " set at least one GROUP_TO_ROLE_* variable. Example: GROUP_TO_ROLE_VIEWER=staff"

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 import okta_mcp
+from benchmarks.context import description_rows
 from okta_mcp.audit.catalogue import EVENTS
+from okta_mcp.inventory import inventory, policy_for
 from okta_mcp.okta.errors import OKTA_CODES
-from okta_mcp.rbac.policy import Role, shipped_policy
+from okta_mcp.rbac.policy import SHIPPED_ROLES, Role
 from okta_mcp.settings import PLACEHOLDER_MARKS, Settings, SettingsError, load_settings
 from okta_mcp.stores.sealing import derived_key
-from okta_mcp.tools import okta_tools
 from okta_mcp.tools.answers import TOOL_CODES
 from okta_mcp.tools.cursors import SealedCursors
 
@@ -212,31 +213,35 @@ def test_the_audit_page_explains_every_field() -> None:
 
 
 def test_the_tools_page_holds_exactly_the_tools_with_role_and_scope() -> None:
-    tools = okta_tools(None, SealedCursors(derived_key(b"docs", "cursors")), time.time)
-    scopes = {tool.name: tool.scope for tool in tools}
-    policy = shipped_policy({"tools": scopes, "resources": {"user://me": None}})
-    every_scope = {scope for scope in scopes.values() if scope}
+    offered = inventory(None, SealedCursors(derived_key(b"docs", "cursors")), time.time)
+    scopes = offered.components["tools"]
+    policy = policy_for(offered, None)
+    every_scope = {scope for needed in scopes.values() for scope in needed}
 
     def least_role(name: str) -> Role:
         return next(
-            role for role in Role if policy.decision("tools", name, role, every_scope).allowed
+            role
+            for role in SHIPPED_ROLES
+            if policy.decision("tools", name, role, every_scope).allowed
         )
 
     expected = {
-        name: [least_role(name).value, f"`{scope}`" if scope else "none"]
-        for name, scope in scopes.items()
+        name: [least_role(name), ", ".join(f"`{scope}`" for scope in needed) or "none"]
+        for name, needed in scopes.items()
     }
-    told = {name: cells[-2:] for name, cells in rows(page("tools.md")).items()}
+    tools, _, _ = page("tools.md").partition("## Resources")
+    told = {name: cells[-2:] for name, cells in rows(tools).items()}
     assert told == expected
 
 
-@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("role", SHIPPED_ROLES)
 def test_the_readme_counts_the_tools_of_each_role(role: Role) -> None:
-    tools = okta_tools(None, SealedCursors(derived_key(b"docs", "cursors")), time.time)
-    scopes = {tool.name: tool.scope for tool in tools}
-    policy = shipped_policy({"tools": scopes, "resources": {"user://me": None}})
-    count = len(policy.allowed("tools", role, [scope for scope in scopes.values() if scope]))
-    assert f"| {role.value} | {count} |" in README
+    offered = inventory(None, SealedCursors(derived_key(b"docs", "cursors")), time.time)
+    scopes = offered.components["tools"]
+    policy = policy_for(offered, None)
+    every_scope = {scope for needed in scopes.values() for scope in needed}
+    count = len(policy.allowed("tools", role, every_scope))
+    assert f"| {role} | {count} |" in README
 
 
 def test_the_errors_page_holds_only_codes_that_exist() -> None:
@@ -286,6 +291,23 @@ def test_every_relative_link_leads_somewhere(path: Path) -> None:
     targets = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'(?:src|srcset)="([^"]+)"', text)
     relative = [target.partition("#")[0] for target in targets if "://" not in target]
     assert [target for target in relative if not (path.parent / target).exists()] == []
+
+
+def test_the_page_lists_every_resource_and_prompt_with_its_role() -> None:
+    offered = inventory(None, SealedCursors(bytes(32)), time.time)
+    policy = policy_for(offered, None)
+    rows = dict(re.findall(r"^\| `([^`]+)` \| .+ \| ([\w-]+) \|$", page("tools.md"), re.MULTILINE))
+    for component in ("resources", "prompts"):
+        for name in offered.components[component]:
+            assert rows[name] == policy.least_role(component, name), name
+
+
+def test_the_figures_on_the_page_are_those_of_the_tools() -> None:
+    offered = inventory(None, SealedCursors(bytes(32)), time.time)
+    for what, size in description_rows(offered, policy_for(offered, None)):
+        assert f"| {what} | {size:,} |" in page("tools.md"), (
+            "run: python -m benchmarks.context --write"
+        )
 
 
 def test_the_readme_links_every_page() -> None:

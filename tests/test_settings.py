@@ -73,6 +73,27 @@ REFUSED: list[tuple[str, dict[str, str | None]]] = [
     ("OKTA_API_TOKEN", {"OKTA_API_TOKEN": "replace-with-token"}),
     ("OKTA_API_TOKEN", {"OKTA_API_AUTH": "ssws"}),
     ("OKTA_API_AUTH", {"OKTA_API_AUTH": "none"}),
+    ("OKTA_API_CLIENT_ID", {"OKTA_API_PRIVATE_KEY_FILE": "/nowhere/key"}),
+    ("OKTA_API_CLIENT_ID", {"OKTA_API_AUTH": "service", "OKTA_API_PRIVATE_KEY_FILE": "/x"}),
+    ("OKTA_API_CLIENT_ID", {"OKTA_API_AUTH": "service"}),
+    ("OKTA_API_CLIENT_ID", {"OKTA_API_CLIENT_ID": "0oaservice"}),
+    ("OKTA_API_CLIENT_ID", {"OKTA_API_CLIENT_ID": "0oaservice", "OKTA_API_TOKEN": "00token"}),
+    ("OKTA_API_CLIENT_ID", {"OKTA_API_CLIENT_ID": "replace-with-client-id"}),
+    ("OKTA_API_PRIVATE_KEY_FILE", {"OKTA_API_AUTH": "service"}),
+    ("OKTA_API_PRIVATE_KEY_FILE", {"OKTA_API_PRIVATE_KEY_FILE": "/nowhere/key"}),
+    (
+        "OKTA_API_PRIVATE_KEY_FILE",
+        {"OKTA_API_AUTH": "ssws", "OKTA_API_TOKEN": "x", "OKTA_API_PRIVATE_KEY_FILE": "/nowhere/k"},
+    ),
+    ("OKTA_API_PRIVATE_KEY_FILE", {"OKTA_TOKEN_ENDPOINT_AUTH_METHOD": "private_key_jwt"}),
+    (
+        "OKTA_ISSUER",
+        {
+            "OKTA_API_AUTH": "delegated",
+            "OKTA_ISSUER": "https://northwind.okta.com/oauth2/default",
+        },
+    ),
+    ("OKTA_ACR_VALUES", {"OKTA_ACR_VALUES": "urn:okta:löa"}),
     (
         "OKTA_TOKEN_ENDPOINT_AUTH_METHOD",
         {"OKTA_TOKEN_ENDPOINT_AUTH_METHOD": "client_secret_jwt"},
@@ -188,6 +209,52 @@ def test_a_tls_key_that_others_can_read_is_refused(
     assert (settings.url, settings.is_https) == ("https://localhost:3001", True)
 
 
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604])
+def test_a_private_key_that_others_can_read_is_refused(
+    loaded: Loader, tmp_path: Path, mode: int
+) -> None:
+    """S-05."""
+    key = tmp_path / "okta-api.key"
+    key.write_text("PEM")
+    key.chmod(mode)
+    changes = {"OKTA_API_CLIENT_ID": "0oaservice", "OKTA_API_PRIVATE_KEY_FILE": str(key)}
+    (line,) = loaded.problems(**changes)
+    assert line.startswith("OKTA_API_PRIVATE_KEY_FILE: ")
+    assert f"chmod 600 {key}" in line
+    key.chmod(0o400)
+    assert loaded.settings(**changes).api_auth == "service"
+
+
+def test_people_may_sign_in_by_the_private_key_without_a_secret(
+    loaded: Loader, tmp_path: Path
+) -> None:
+    key = tmp_path / "okta-api.key"
+    key.write_text("PEM")
+    key.chmod(0o600)
+    settings = loaded.settings(
+        OKTA_CLIENT_SECRET=None,
+        OKTA_TOKEN_ENDPOINT_AUTH_METHOD="private_key_jwt",
+        OKTA_API_PRIVATE_KEY_FILE=str(key),
+        OKTA_API_AUTH="claims",
+    )
+    assert settings.signs_in_with_key
+    assert settings.okta_client_secret is None
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("urn:okta:loa:2fa:any", ("urn:okta:loa:2fa:any",)),
+        ("phr phrh", ("phr", "phrh")),
+        (" phr, phrh ,", ("phr", "phrh")),
+    ],
+)
+def test_acr_values_are_separated_by_spaces_or_commas(
+    loaded: Loader, text: str, values: tuple[str, ...]
+) -> None:
+    assert loaded.settings(OKTA_ACR_VALUES=text).okta_acr_values == values
+
+
 def test_the_smallest_environment_is_enough_on_loopback(loaded: Loader) -> None:
     """M-20: on loopback, with an address of its own for everything."""
     settings = loaded.settings()
@@ -284,6 +351,8 @@ def test_a_list_of_groups_may_hold_spaces_and_quoted_commas(
         ({"OKTA_API_TOKEN": "00token", "OKTA_API_AUTH": "claims"}, "claims"),
         ({"OKTA_API_TOKEN": "00token", "OKTA_API_AUTH": "ssws"}, "ssws"),
         ({"OKTA_API_TOKEN": ""}, "claims"),
+        ({"OKTA_API_AUTH": "delegated"}, "delegated"),
+        ({"OKTA_API_AUTH": "delegated", "OKTA_API_TOKEN": "00token"}, "delegated"),
     ],
 )
 def test_how_oktas_api_is_called_follows_from_what_is_there(

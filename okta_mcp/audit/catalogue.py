@@ -20,7 +20,7 @@ EVENTS: dict[str, str] = {
     "consent.remembered": "An earlier answer that is still valid allowed the client again.",
     "consent.denied": "A person said no, or the page could only be left with a no.",
     "consent.forgotten": "A person made this server forget answers that it remembered.",
-    "consent.refused": "A consent form was refused: used, changed, or from elsewhere.",
+    "consent.refused": "A consent form was refused, or the person could not be asked.",
     "token.issued": "A code became an access token, and a refresh token where granted.",
     "token.refreshed": "A refresh token became a new pair.",
     "token.repeated": "A refresh answer that was lost was given again.",
@@ -37,4 +37,7 @@ EVENTS: dict[str, str] = {
     "tool.refused": "A tool was asked for that this person does not have, or that does not exist.",
     "resource.read": "A resource was read.",
     "resource.refused": "A resource was asked for that this person does not have.",
+    "prompt.given": "A prompt was given.",
+    "prompt.refused": "A prompt was asked for that this person does not have.",
+    "completion.given": "What could stand in an argument of a prompt or a URI was offered.",
 }

@@ -8,16 +8,24 @@ are not listed do not exist.
 from dataclasses import dataclass
 from typing import Any
 
-from okta_mcp.mcp_endpoint.messages import INVALID_PARAMS, METHOD_NOT_FOUND, Message, error_body
-from okta_mcp.rbac.policy import Policy
+from okta_mcp.mcp_endpoint.messages import (
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    METHOD_NOT_FOUND,
+    Message,
+    MessageError,
+    error_body,
+)
+from okta_mcp.rbac.policy import Component, Policy
 from okta_mcp.rbac.principal import Principal
 
 # Methods that show or use something that depends on the role.
 ROLE_METHODS = frozenset(
     "tools/list tools/call resources/list resources/templates/list resources/read prompts/list"
-    " prompts/get".split()
+    " prompts/get completion/complete".split()
 )
 _OTHER_METHODS = frozenset("initialize ping server/discover logging/setLevel".split())
+_NO_RESOURCE, _NO_PROMPT = "resource.refused", "prompt.refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,23 +46,64 @@ def verdict(message: Message, principal: Principal, policy: Policy) -> Verdict:
     if method not in ROLE_METHODS:
         answer = error_body(METHOD_NOT_FOUND, "Method not found", message.request_id, method)
         return Verdict(answer)
-    role = principal.decision.role if principal.decision else None
     if method == "tools/list":
         return Verdict(event="tools.listed")
-    if method == "tools/call":
-        name = message.text_param("name")
-        decision = policy.decision("tools", name, role, principal.scopes)
-        if decision.allowed:
-            return Verdict(event="tool.called", subject=name)
-        answer = error_body(INVALID_PARAMS, f"Unknown tool: {name}", message.request_id)
-        return Verdict(answer, "tool.refused", decision.reason, name)
-    if method == "resources/read":
-        uri = message.text_param("uri")
-        decision = policy.decision("resources", uri, role, principal.scopes)
-        if decision.allowed:
-            return Verdict(event="resource.read", subject=uri)
-        answer = error_body(
-            INVALID_PARAMS, f"Resource not found: {uri!r}", message.request_id, {"uri": uri}
-        )
-        return Verdict(answer, "resource.refused", decision.reason, uri)
-    return Verdict()
+    used = _used(message)
+    if used is None:
+        return Verdict()
+    role = principal.decision.role if principal.decision else None
+    decision = policy.decision(used.component, used.name, role, principal.scopes)
+    if decision.allowed:
+        return Verdict(event=used.event, subject=used.name)
+    answer = _unknown(used, message)
+    return Verdict(answer, used.refusal, decision.reason, used.name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Used:
+    """What a message uses, and the event of the use and of its refusal."""
+
+    component: Component
+    name: str
+    event: str
+    refusal: str
+
+
+def _used(message: Message) -> _Used | None:
+    """None for a list, which is cut to the role where it is made; raises `MessageError`."""
+    match message.method:
+        case "tools/call":
+            return _Used("tools", message.text_param("name"), "tool.called", "tool.refused")
+        case "resources/read":
+            return _Used("resources", message.text_param("uri"), "resource.read", _NO_RESOURCE)
+        case "prompts/get":
+            return _Used("prompts", message.text_param("name"), "prompt.given", _NO_PROMPT)
+        case "completion/complete":
+            return _completed(message)
+        case _:
+            return None
+
+
+def _completed(message: Message) -> _Used:
+    """What is completed: an argument of a prompt, or a variable of a resource template."""
+    ref = message.params.get("ref")
+    if isinstance(ref, dict):
+        match ref:
+            case {"type": "ref/prompt", "name": str(name)}:
+                return _Used("prompts", name, "completion.given", _NO_PROMPT)
+            case {"type": "ref/resource", "uri": str(uri)}:
+                return _Used("resources", uri, "completion.given", _NO_RESOURCE)
+    text = "params.ref must name a prompt (ref/prompt) or a resource template (ref/resource)"
+    raise MessageError(INVALID_REQUEST, text, message.request_id)
+
+
+def _unknown(used: _Used, message: Message) -> dict[str, Any]:
+    """The answer for a thing that does not exist."""
+    match used.component:
+        case "tools":
+            return error_body(INVALID_PARAMS, f"Unknown tool: {used.name}", message.request_id)
+        case "prompts":
+            return error_body(INVALID_PARAMS, f"Unknown prompt: {used.name}", message.request_id)
+        case "resources":
+            text, where = f"Resource not found: {used.name!r}", {"uri": used.name}
+            return error_body(INVALID_PARAMS, text, message.request_id, where)

@@ -48,6 +48,7 @@ from okta_mcp.okta.directory import (
     PersonInactiveError,
     SignInAgainError,
 )
+from okta_mcp.rbac.limits import NO_LIMITS
 from okta_mcp.rbac.policy import Policy
 from okta_mcp.rbac.principal import Principal, current_principal
 from okta_mcp.rbac.roles import LiveRoles
@@ -116,7 +117,13 @@ class McpEndpoint:
             principal = await self._principal(bearer, message)
         except DirectoryUnavailableError:
             text = "Okta does not answer, so your groups cannot be checked; try again in a minute"
-            self._audited(request, message, _stranger(bearer), Verdict(event="tool.refused"), None)
+            asked = message.params.get("name")
+            refused = Verdict(
+                event="tool.refused",
+                reason="okta_unavailable",
+                subject=asked if isinstance(asked, str) else None,
+            )
+            self._audited(request, message, _stranger(bearer), refused, None)
             answer = _json(error_body(UNAVAILABLE, text, message.request_id))
             await answer(request.scope, request.receive, send)
             return
@@ -180,7 +187,7 @@ class McpEndpoint:
         principal: Principal,
         judged: Verdict,
     ) -> None:
-        call = self._call(principal, judged.subject or message.method)
+        call = self._call(principal, message.method, judged.subject or message.method)
         current_principal.set(principal)
         current_call.set(call)
         started = time.perf_counter()
@@ -206,7 +213,7 @@ class McpEndpoint:
         for part in answer:
             await _uncached(send)(part)
 
-    def _call(self, principal: Principal, name: str) -> Call:
+    def _call(self, principal: Principal, method: str, name: str) -> Call:
         role = principal.decision.role if principal.decision else None
 
         def may(tool: str) -> bool:
@@ -215,12 +222,16 @@ class McpEndpoint:
         async def counted() -> None:
             await self._call_rates.count(principal.user_id, name)
 
+        limits = self._policy.limits(name, role) if method == "tools/call" else NO_LIMITS
+
         return Call(
             user_id=principal.user_id,
             tool=name,
             upstream_id=principal.upstream_id,
             may=may,
             counted=counted,
+            limits=limits,
+            longest_window_days=limits.window_days,
         )
 
     def _audited(

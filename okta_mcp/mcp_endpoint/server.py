@@ -1,26 +1,30 @@
-"""The MCP server behind the endpoint: FastMCP with the tools, one resource, and the role's view.
+"""The MCP server behind the endpoint: FastMCP with the tools, resources, prompts and completions.
 
 Enforcement is the endpoint's; here lists are cut to what the same policy allows, and what goes
 wrong inside a call becomes an answer that tells nothing of our insides.
 """
 
-import json
-from collections.abc import Sequence
+import functools
+import logging
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import mcp_types as mt
 from fastmcp import FastMCP
-from fastmcp.resources import Resource
+from fastmcp.exceptions import NotFoundError, ResourceError
+from fastmcp.prompts import Prompt
+from fastmcp.resources import Resource, ResourceResult, ResourceTemplate
 from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 from fastmcp.tools import Tool
 from starlette.applications import Starlette
 
 from okta_mcp import __version__
+from okta_mcp.guides.completions import Completions
+from okta_mcp.guides.resources import NoSuchResourceError, Readable
+from okta_mcp.inventory import Inventory
 from okta_mcp.rbac.policy import Component, Policy
 from okta_mcp.rbac.principal import Principal, current_principal
-from okta_mcp.tools import INSTRUCTIONS, ArgumentErrors, OktaTool
-
-WHO_AM_I = "user://me"
+from okta_mcp.tools import INSTRUCTIONS, ArgumentErrors
 
 
 class RoleView(Middleware):
@@ -45,8 +49,45 @@ class RoleView(Middleware):
         allowed = self._allowed("resources")
         return [resource for resource in await call_next(context) if str(resource.uri) in allowed]
 
+    async def on_list_resource_templates(
+        self,
+        context: MiddlewareContext[mt.ListResourceTemplatesRequest],
+        call_next: CallNext[mt.ListResourceTemplatesRequest, Sequence[ResourceTemplate]],
+    ) -> Sequence[ResourceTemplate]:
+        allowed = self._allowed("resources")
+        return [each for each in await call_next(context) if each.uri_template in allowed]
+
+    async def on_list_prompts(
+        self,
+        context: MiddlewareContext[mt.ListPromptsRequest],
+        call_next: CallNext[mt.ListPromptsRequest, Sequence[Prompt]],
+    ) -> Sequence[Prompt]:
+        allowed = self._allowed("prompts")
+        return [prompt for prompt in await call_next(context) if prompt.name in allowed]
+
     def _allowed(self, component: Component) -> frozenset[str]:
         return frozenset(allowed_names(self._policy, component, current_principal.get()))
+
+
+class NothingToRead(Middleware):
+    """A variable under which nothing lies makes a resource that does not exist."""
+
+    async def on_read_resource(
+        self,
+        context: MiddlewareContext[mt.ReadResourceRequestParams],
+        call_next: CallNext[mt.ReadResourceRequestParams, ResourceResult],
+    ) -> ResourceResult:
+        try:
+            return await call_next(context)
+        except _NothingThereError as error:
+            raise NotFoundError(str(error)) from None
+
+
+class _NothingThereError(ResourceError):
+    """FastMCP logs what a resource raises with its traceback: a caller must not fill the log."""
+
+    def __init__(self) -> None:
+        super().__init__("nothing to read", log_level=logging.DEBUG)
 
 
 def allowed_names(policy: Policy, component: Component, principal: Principal) -> tuple[str, ...]:
@@ -55,47 +96,51 @@ def allowed_names(policy: Policy, component: Component, principal: Principal) ->
     return policy.allowed(component, role, principal.scopes)
 
 
-def mcp_server(tools: Sequence[OktaTool], policy: Policy) -> Starlette:
+def mcp_server(offered: Inventory, policy: Policy) -> Starlette:
     """The ASGI application that answers /mcp; its lifespan must run inside ours."""
     server = FastMCP(
         "okta_mcp",
         instructions=INSTRUCTIONS,
         version=__version__,
-        middleware=[ArgumentErrors(), RoleView(policy)],
+        middleware=[ArgumentErrors(), NothingToRead(), RoleView(policy)],
         mask_error_details=True,
     )
-    for tool in tools:
+    for tool in offered.tools:
         server.add_tool(tool.tool)
-    server.resource(
-        WHO_AM_I,
-        name="me",
-        title="Who am I",
-        description="The signed-in person: role, groups that gave it, tools, scopes.",
-        mime_type="application/json",
-    )(_who_am_i(policy))
+    for readable in offered.resources:
+        server.resource(
+            readable.uri,
+            name=readable.name,
+            title=readable.title,
+            description=readable.description,
+            mime_type=readable.mime_type,
+        )(_read(readable))
+    for guide in offered.prompts:
+        server.add_prompt(guide.prompt())
+    server.add_completion_handler(_complete(offered.completions))
     # Nothing changes behind a client's back that a client could be told: there is no stream.
     changes = server._mcp_server.notification_options  # noqa: SLF001 - pinned by a test
     changes.tools_changed = changes.resources_changed = changes.prompts_changed = False
     return server.http_app(path="/mcp", stateless_http=True, json_response=True)
 
 
-def _who_am_i(policy: Policy) -> Any:
-    def me() -> str:
-        principal = current_principal.get()
-        decision = principal.decision
-        return json.dumps(
-            {
-                "person": {
-                    "id": principal.user_id,
-                    "login": principal.login,
-                    "name": principal.name,
-                },
-                "role": decision.role if decision else None,
-                "groups": list(decision.groups) if decision else [],
-                "tools": list(allowed_names(policy, "tools", principal)),
-                "scopes": sorted(principal.scopes),
-                "client": {"id": principal.client_id, "name": principal.client_name},
-            }
-        )
+def _read(readable: Readable) -> Callable[..., Awaitable[str]]:
+    @functools.wraps(readable.read)
+    async def read(**variables: str) -> str:
+        try:
+            return await readable.read(**variables)
+        except NoSuchResourceError:
+            raise _NothingThereError from None
 
-    return me
+    return read
+
+
+def _complete(completions: Completions) -> Any:
+    async def complete(
+        ref: Any,  # noqa: ARG001 - every argument has one meaning, wherever it stands
+        argument: mt.CompletionArgument,
+        context: mt.CompletionContext | None,  # noqa: ARG001
+    ) -> list[str]:
+        return list(await completions.values(argument.name, argument.value))
+
+    return complete

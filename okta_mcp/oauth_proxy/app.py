@@ -33,7 +33,7 @@ def build_app(
     parts = assembled(settings, now, sandbox_url)
     okta = OktaWatch(parts.login)
     health = HealthEndpoint(parts.records.store, lambda: okta.is_away)
-    behind = mcp_server(parts.tools, parts.policy)
+    behind = mcp_server(parts.offered, parts.policy)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -81,4 +81,5 @@ async def _swept(parts: Parts) -> None:
     while True:
         await asyncio.sleep(SWEEP_SECONDS)
         await parts.records.store.sweep()
+        await parts.upstreams.release_unused()
         parts.roles.sweep()

@@ -19,22 +19,21 @@ from okta_mcp.oauth_proxy.refusals import Refusals
 from okta_mcp.oauth_proxy.sessions import Sessions
 from okta_mcp.oauth_proxy.trace import trace
 from okta_mcp.oauth_proxy.upstreams import Upstreams
-from okta_mcp.okta.directory import DirectoryUnavailableError, PersonInactiveError
-from okta_mcp.okta.oidc import (
+from okta_mcp.okta.authorization_server import (
     LoginRefusedError,
     LoginUnavailableError,
-    OktaLogin,
     OktaLoginError,
-    UpstreamTokens,
-    callback_refusal,
 )
+from okta_mcp.okta.directory import DirectoryUnavailableError, PersonInactiveError
+from okta_mcp.okta.oidc import OktaLogin, UpstreamTokens, callback_refusal
+from okta_mcp.okta.sign_ins import SignIns
 from okta_mcp.rbac.roles import LiveRoles, RoleDecision
 from okta_mcp.stores.records import CheckedRequest, Leg, Mark, PendingConsent, Records, digest
 
 # Reasons that lie with Okta or with this server's configuration, not with the person.
 _SERVER_ERRORS = frozenset(
     "okta_unreachable wrong_client_secret too_many_groups id_token_refused roles_unavailable"
-    " refresh_grant_missing".split()
+    " refresh_grant_missing scopes_not_granted".split()
 )
 
 
@@ -51,7 +50,10 @@ class _Person:
 
 
 class CallbackEndpoint:
-    """Finishes a sign-in. `keeps_upstream`: roles depend on Okta's refresh token of the person."""
+    """Finishes a sign-in for which `okta_scopes` were asked.
+
+    `keeps_upstream`: roles or calls depend on Okta's tokens of the person.
+    """
 
     def __init__(
         self,
@@ -59,23 +61,27 @@ class CallbackEndpoint:
         legs: Legs,
         login: OktaLogin,
         upstreams: Upstreams,
+        sign_ins: SignIns,
         roles: LiveRoles,
         sessions: Sessions,
         audit: Audit,
         refusals: Refusals,
         *,
         keeps_upstream: bool,
+        okta_scopes: tuple[str, ...],
         now: Callable[[], float],
     ) -> None:
         self._records = records
         self._legs = legs
         self._login = login
         self._upstreams = upstreams
+        self._sign_ins = sign_ins
         self._roles = roles
         self._sessions = sessions
         self._audit = audit
         self._refusals = refusals
         self._keeps_upstream = keeps_upstream
+        self._api_scopes = " ".join(name for name in okta_scopes if name.startswith("okta."))
         self._now = now
 
     async def get(self, request: Request) -> Response:
@@ -88,17 +94,15 @@ class CallbackEndpoint:
                 leg = None
                 raise PageError("wrong_browser")
             tokens = await self._tokens(parameters, leg)
-            user_id = str(tokens.claims["sub"])
-            login, name = await self._login.profile(tokens)
-            upstream_id = await self._kept_upstream(tokens)
-            decision = await self._role_or_release(user_id, upstream_id, tokens)
+            person = await self._person_or_release(tokens, await self._kept_upstream(tokens))
         except PageError as error:
             await self._refusals.write(request, "login.refused", error.reason)
             raise
         except OktaLoginError as error:
             await self._refusals.write(request, "login.refused", error.reason)
-            raise _page_of(error.reason, leg.request if leg else None) from error
-        person = _Person(user_id, login, name, tokens, upstream_id, decision)
+            raise _page_of(
+                error.reason, leg.request if leg else None, scopes=self._api_scopes
+            ) from error
         return await self._signed_in(request, leg, person)
 
     async def _used_leg(self, parameters: Parameters) -> Leg:
@@ -131,17 +135,20 @@ class CallbackEndpoint:
             return None
         if tokens.refresh_token is None:
             raise LoginRefusedError("refresh_grant_missing")
-        return await self._upstreams.keep(tokens.refresh_token)
+        upstream_id = await self._upstreams.keep(tokens.refresh_token)
+        self._sign_ins.learned(upstream_id, tokens)
+        return upstream_id
 
-    async def _role_or_release(
-        self, user_id: str, upstream_id: str | None, tokens: UpstreamTokens
-    ) -> RoleDecision:
-        """The role; where there is none to be had, Okta's refresh token goes back."""
+    async def _person_or_release(self, tokens: UpstreamTokens, upstream_id: str | None) -> _Person:
+        """Who it is and which role; where that is not to be had, Okta's refresh token goes back."""
+        user_id = str(tokens.claims["sub"])
         try:
-            return await self._role(user_id, upstream_id, tokens)
+            login, name = await self._login.profile(tokens)
+            decision = await self._role(user_id, upstream_id, tokens)
         except OktaLoginError:
             await self._upstreams.release(user_id, upstream_id)
             raise
+        return _Person(user_id, login, name, tokens, upstream_id, decision)
 
     async def _role(
         self, user_id: str, upstream_id: str | None, tokens: UpstreamTokens
@@ -198,7 +205,7 @@ def _parameters(request: Request) -> Parameters:
     return parameters
 
 
-def _page_of(reason: str, checked: CheckedRequest | None) -> PageError:
+def _page_of(reason: str, checked: CheckedRequest | None, *, scopes: str) -> PageError:
     """403 where Okta refused the person, 502 where Okta or the configuration is at fault."""
     at_fault = reason in _SERVER_ERRORS
     return PageError(
@@ -206,4 +213,5 @@ def _page_of(reason: str, checked: CheckedRequest | None) -> PageError:
         status=502 if at_fault else 403,
         finishes=checked,
         finish_code="server_error" if at_fault else "access_denied",
+        scopes=scopes,
     )

@@ -60,6 +60,7 @@ class ConsentStep:
         policy: Policy,
         responses: Responses,
         audit: Audit,
+        refusals: Refusals,
         *,
         consent_ttl_seconds: int,
         now: Callable[[], float],
@@ -72,12 +73,17 @@ class ConsentStep:
         self._policy = policy
         self._responses = responses
         self._audit = audit
+        self._refusals = refusals
         self._consent_ttl_seconds = consent_ttl_seconds
         self._now = now
 
     async def answer(self, request: Request, checked: CheckedRequest, session: Session) -> Response:
         """A code where an earlier answer holds, else the page that asks."""
-        client, role, scopes = await self._subject(request, checked, session)
+        try:
+            client, role, scopes = await self._subject(request, checked, session)
+        except PageError as error:
+            await self._refusals.write(request, "consent.refused", error.reason)
+            raise
         if scopes is None:
             return self._no_scope_left(checked)
         if await self._is_remembered(checked, session, scopes):

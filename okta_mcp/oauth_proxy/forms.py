@@ -47,7 +47,10 @@ _ADAPTER = TypeAdapter(Form)
 
 
 class Forms:
-    """Issues forms and reads them back. `keys` sign the cookies, the last is the current one, `origin` is this server's own."""
+    """Issues forms and reads them back.
+
+    `keys` sign the cookies, the last is the current one; `origin` is this server's own.
+    """
 
     def __init__(self, sealer: Sealer, keys: list[bytes], cookies: Cookies, *, origin: str) -> None:
         self._sealer = sealer

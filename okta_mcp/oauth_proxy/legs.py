@@ -26,7 +26,9 @@ _COOKIE = "leg"
 class Legs:
     """The trips of browsers to Okta: each bound to the browser that started it, each used once."""
 
-    def __init__(self, records: Records, sealer: Sealer, keys: list[bytes], cookies: Cookies) -> None:
+    def __init__(
+        self, records: Records, sealer: Sealer, keys: list[bytes], cookies: Cookies
+    ) -> None:
         self._records = records
         self._sealer = sealer
         self._signer = TimestampSigner(keys, digest_method=hashlib.sha256)

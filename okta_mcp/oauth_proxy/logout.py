@@ -18,7 +18,8 @@ from okta_mcp.oauth_proxy.responses import SIGN_OUT_FORM, Responses
 from okta_mcp.oauth_proxy.sessions import Sessions
 from okta_mcp.oauth_proxy.trace import trace
 from okta_mcp.oauth_proxy.upstreams import Upstreams
-from okta_mcp.okta.oidc import OktaLogin, OktaLoginError
+from okta_mcp.okta.authorization_server import OktaLoginError
+from okta_mcp.okta.oidc import OktaLogin
 from okta_mcp.pages import SignedOut, SignOut
 from okta_mcp.stores.records import Session
 

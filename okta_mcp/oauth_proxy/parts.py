@@ -4,43 +4,46 @@ With `routes.py` and `app.py` this is the composition root: the only place where
 stores and libraries meet. Nothing is connected or started here.
 """
 
-import asyncio
 import logging
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 from secrets import token_bytes
 from urllib.parse import urlsplit
 
 import httpx
 
 from okta_mcp.audit.writer import Audit
-from okta_mcp.mcp_endpoint.server import WHO_AM_I
+from okta_mcp.inventory import Inventory, inventory, policy_for
+from okta_mcp.mcp_endpoint.report_shelf import StoredShelf
 from okta_mcp.oauth_proxy.client_documents import ClientDocuments
 from okta_mcp.oauth_proxy.clients import Clients
 from okta_mcp.oauth_proxy.cookies import Cookies
 from okta_mcp.oauth_proxy.forms import Forms
 from okta_mcp.oauth_proxy.grants import Grants, Lifetimes
 from okta_mcp.oauth_proxy.legs import Legs
+from okta_mcp.oauth_proxy.okta_access import okta_access, okta_login, private_key
 from okta_mcp.oauth_proxy.pinned_fetch import SystemResolver
 from okta_mcp.oauth_proxy.rates import Rates
 from okta_mcp.oauth_proxy.refusals import Refusals
 from okta_mcp.oauth_proxy.responses import Responses
 from okta_mcp.oauth_proxy.sessions import Sessions
 from okta_mcp.oauth_proxy.upstreams import Upstreams
-from okta_mcp.okta.api import OktaApi
-from okta_mcp.okta.credentials import ApiToken
-from okta_mcp.okta.directory import ClaimsDirectory, Directory, ManagementDirectory
+from okta_mcp.okta.directory import Directory
 from okta_mcp.okta.oidc import OktaLogin
+from okta_mcp.okta.sign_ins import SignIns
 from okta_mcp.pages import Pages
-from okta_mcp.rbac.policy import Policy, Role, shipped_policy
+from okta_mcp.rbac.policy import Policy, Role
+from okta_mcp.rbac.policy_file import groups_by_role
+from okta_mcp.rbac.principal import current_principal
 from okta_mcp.rbac.roles import LiveRoles, RoleDecision, RoleMapping
 from okta_mcp.settings import Settings
-from okta_mcp.stores.memory import MemoryStore
+from okta_mcp.stores.opening import opened_store
 from okta_mcp.stores.records import Records
 from okta_mcp.stores.sealing import Sealer, Secrets, derived_key, signing_keys
-from okta_mcp.tools import OktaTool, okta_tools
 from okta_mcp.tools.cursors import SealedCursors
+from okta_mcp.tools.who import who_am_i
 
 SANDBOX_NAME = "Northwind Bank (sandbox)"
 _OKTA_TIMEOUT_SECONDS = 10.0
@@ -61,11 +64,12 @@ class Parts:
     rates: Rates
     login: OktaLogin
     upstreams: Upstreams
+    sign_ins: SignIns
     grants: Grants
     sessions: Sessions
     roles: LiveRoles
     policy: Policy
-    tools: list[OktaTool]
+    offered: Inventory
     clients: Clients
     legs: Legs
     responses: Responses
@@ -80,23 +84,19 @@ class Parts:
 def assembled(settings: Settings, now: Callable[[], float], sandbox_url: str | None) -> Parts:
     """All parts of one server."""
     secrets = _secrets(settings)
+    key = private_key(settings)
     sealer = Sealer(secrets, "sealing")
     cookies = Cookies(is_https=settings.is_https)
     audit = Audit(settings.audit_log, now)
-    records = Records(MemoryStore(now))
+    records = Records(opened_store(settings.store, settings.store_prefix, now))
     rates = Rates()
     # A new client costs 20 ms for its TLS context: one for the life of the process.
     http = httpx.AsyncClient(timeout=_OKTA_TIMEOUT_SECONDS, follow_redirects=False)
-    login = OktaLogin(
-        http,
-        issuer=settings.issuer,
-        client_id=settings.okta_client_id,
-        client_secret=settings.okta_client_secret.get_secret_value(),
-        auth_method=settings.okta_token_endpoint_auth_method,
-        redirect_uri=settings.redirect_uri,
-        now=now,
-    )
-    upstreams = Upstreams(records, sealer, login, ttl_seconds=settings.grant_ttl_seconds)
+    login = okta_login(settings, http, key, now)
+    # A grant can begin at the end of a session, and still needs it at its own end.
+    upstream_ttl_seconds = settings.session_ttl_seconds + settings.grant_ttl_seconds
+    upstreams = Upstreams(records, sealer, login, ttl_seconds=upstream_ttl_seconds, now=now)
+    sign_ins = SignIns(login, upstreams, now)
     sessions = Sessions(records, sealer, cookies, ttl_seconds=settings.session_ttl_seconds, now=now)
     grants = Grants(
         records,
@@ -111,8 +111,19 @@ def assembled(settings: Settings, now: Callable[[], float], sandbox_url: str | N
         resource_url=f"{settings.url}/mcp",
         now=now,
     )
-    api = _okta_api(settings, http, now)
-    tools = okta_tools(api, SealedCursors(*(derived_key(secret, "cursors") for secret in secrets)), now)
+    okta = okta_access(settings, http, key, login, sign_ins, now)
+    organisation = SANDBOX_NAME if sandbox_url else urlsplit(settings.okta_org_url).netloc
+    offered = inventory(
+        okta.api,
+        SealedCursors(*(derived_key(secret, "cursors") for secret in secrets)),
+        now,
+        shelf=StoredShelf(records, sealer, now),
+        who=lambda: who_am_i(current_principal.get(), policy, organisation),
+        who_may_use_what=lambda: policy.table(),
+        role_groups=lambda: tuple(chain.from_iterable(mapped_groups.values())),
+    )
+    policy = policy_for(offered, settings.policy_file)
+    mapped_groups = groups_by_role(policy, settings.groups_by_role)
     resolver = SystemResolver()
     redirect_hosts = _redirect_hosts(settings)
     documents = ClientDocuments(
@@ -124,8 +135,6 @@ def assembled(settings: Settings, now: Callable[[], float], sandbox_url: str | N
         redirect_hosts=redirect_hosts,
         now=now,
     )
-    directory = _directory(api, login, upstreams)
-    organisation = SANDBOX_NAME if sandbox_url else urlsplit(settings.okta_org_url).netloc
     return Parts(
         settings=settings,
         now=now,
@@ -136,13 +145,12 @@ def assembled(settings: Settings, now: Callable[[], float], sandbox_url: str | N
         rates=rates,
         login=login,
         upstreams=upstreams,
+        sign_ins=sign_ins,
         grants=grants,
         sessions=sessions,
-        roles=_live_roles(settings, directory, grants, sessions, audit, now),
-        policy=shipped_policy(
-            {"tools": {tool.name: tool.scopes for tool in tools}, "resources": {WHO_AM_I: ()}}
-        ),
-        tools=tools,
+        roles=_live_roles(settings, mapped_groups, okta.directory, grants, sessions, audit, now),
+        policy=policy,
+        offered=offered,
         clients=Clients(records, documents if settings.takes_client_documents else None),
         legs=Legs(records, sealer, signing_keys(secrets, "binding cookies"), cookies),
         responses=Responses(
@@ -161,6 +169,7 @@ def assembled(settings: Settings, now: Callable[[], float], sandbox_url: str | N
 
 def _live_roles(
     settings: Settings,
+    mapped_groups: dict[Role, tuple[str, ...]],
     directory: Directory,
     grants: Grants,
     sessions: Sessions,
@@ -181,13 +190,7 @@ def _live_roles(
             source=after.source,
         )
 
-    mapping = RoleMapping(
-        {
-            Role.SUPER_ADMIN: settings.group_to_role_super_admin,
-            Role.SECURITY_ADMIN: settings.group_to_role_security_admin,
-            Role.VIEWER: settings.group_to_role_viewer,
-        }
-    )
+    mapping = RoleMapping(mapped_groups)
     return LiveRoles(
         directory,
         mapping,
@@ -195,31 +198,6 @@ def _live_roles(
         now=now,
         on_inactive=end_person,
         on_change=role_changed,
-    )
-
-
-def _directory(api: OktaApi | None, login: OktaLogin, upstreams: Upstreams) -> Directory:
-    if api is not None:
-        return ManagementDirectory(api)
-    return ClaimsDirectory(login, upstreams.read, upstreams.write)
-
-
-def _okta_api(
-    settings: Settings, http: httpx.AsyncClient, now: Callable[[], float]
-) -> OktaApi | None:
-    if settings.api_auth == "claims" or settings.okta_api_token is None:
-        log.warning(
-            "no credentials for the Okta API: logins work, and roles come from the groups claim,"
-            " but tools that ask Okta will say what is missing. Set OKTA_API_TOKEN."
-        )
-        return None
-    return OktaApi(
-        http,
-        settings.okta_org_url,
-        ApiToken(settings.okta_api_token.get_secret_value()),
-        concurrency=settings.okta_concurrent_limit,
-        now=now,
-        sleep=asyncio.sleep,
     )
 
 

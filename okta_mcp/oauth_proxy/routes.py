@@ -22,13 +22,13 @@ from okta_mcp.oauth_proxy.metadata import (
     PROTECTED_RESOURCE_PATH,
     MetadataEndpoint,
 )
+from okta_mcp.oauth_proxy.okta_access import okta_scopes
 from okta_mcp.oauth_proxy.parts import Parts
 from okta_mcp.oauth_proxy.register import RegistrationEndpoint
 from okta_mcp.oauth_proxy.revoke import RevocationEndpoint
 from okta_mcp.oauth_proxy.suspicion import Suspicion
 from okta_mcp.oauth_proxy.token import TokenEndpoint
 from okta_mcp.ops.hygiene import is_allowed_origin
-from okta_mcp.settings import Settings
 
 _SUSPICIOUS_RATE = "10/10 minutes"
 
@@ -142,6 +142,7 @@ def _page_routes(parts: Parts) -> list[Route]:
         parts.policy,
         responses,
         audit,
+        parts.refusals,
         consent_ttl_seconds=settings.consent_ttl_seconds,
         now=parts.now,
     )
@@ -161,18 +162,20 @@ def _page_routes(parts: Parts) -> list[Route]:
         responses,
         audit,
         rates.rate("sign-in", settings.rate_authorize),
-        okta_scopes=_okta_scopes(settings),
+        okta_scopes=okta_scopes(settings),
     )
     callback = CallbackEndpoint(
         records,
         parts.legs,
         parts.login,
         parts.upstreams,
+        parts.sign_ins,
         parts.roles,
         sessions,
         audit,
         parts.refusals,
-        keeps_upstream=settings.api_auth == "claims",
+        keeps_upstream=settings.keeps_sign_ins,
+        okta_scopes=okta_scopes(settings),
         now=parts.now,
     )
     consent = ConsentEndpoint(
@@ -204,10 +207,3 @@ def _page_routes(parts: Parts) -> list[Route]:
         Route("/oauth/logout", logout.post, methods=["POST"]),
         Route(SIGNED_OUT_PATH, logout.signed_out, methods=["GET"]),
     ]
-
-
-def _okta_scopes(settings: Settings) -> tuple[str, ...]:
-    """What this server asks Okta for: claims only as far as roles depend on them."""
-    if settings.api_auth == "ssws":
-        return ("openid", "profile", "email")
-    return ("openid", "profile", "email", "groups", "offline_access")

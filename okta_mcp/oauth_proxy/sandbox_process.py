@@ -19,7 +19,7 @@ from typing import Any
 
 from dotenv import dotenv_values
 
-from okta_mcp.settings import SettingsError
+from okta_mcp.settings import Settings, SettingsError
 
 _HOST = "127.0.0.1"
 # What a person may have set for a real organisation and what the sandbox sets itself.
@@ -31,6 +31,9 @@ SET_HERE = (
     "okta_token_endpoint_auth_method",
     "okta_api_token",
     "okta_api_auth",
+    "okta_api_client_id",
+    "okta_api_private_key_file",
+    "okta_acr_values",
     "oauth_redirect_uri",
     "public_url",
     "session_secret_key",
@@ -85,7 +88,9 @@ def running_sandbox(host: str, port: int, env_file: Path) -> Iterator[Sandbox]:
 
 def _described(ready: dict[str, Any], env_file: Path) -> Sandbox:
     groups = ready["role_groups"]
-    settings: dict[str, Any] = dict.fromkeys(SET_HERE) | {
+    # The default counts, whatever the environment says.
+    unset = {name: Settings.model_fields[name].get_default() for name in SET_HERE}
+    settings: dict[str, Any] = unset | {
         "okta_org_url": ready["org_url"],
         "okta_client_id": ready["client_id"],
         "okta_client_secret": ready["client_secret"],

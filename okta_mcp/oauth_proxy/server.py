@@ -21,6 +21,7 @@ from okta_mcp.oauth_proxy.app import build_app
 from okta_mcp.oauth_proxy.sandbox_process import Sandbox, running_sandbox
 from okta_mcp.ops.http_protocol import http_protocol
 from okta_mcp.ops.logging import set_up_logging
+from okta_mcp.rbac.policy_file import PolicyError
 from okta_mcp.settings import Settings, SettingsError, is_loopback, load_settings
 
 EXIT_CONFIGURATION = 2
@@ -57,6 +58,11 @@ def serve(host: str, port: int, with_sandbox: bool, env_file: Path) -> None:
     except SettingsError as error:
         for problem in error.problems:
             click.echo(problem, err=True)
+        sys.exit(EXIT_CONFIGURATION)
+    except PolicyError as error:
+        for problem in error.problems:
+            of_file = "" if problem.startswith("GROUP_TO_ROLE_") else "POLICY_FILE: "
+            click.echo(f"{of_file}{problem}", err=True)
         sys.exit(EXIT_CONFIGURATION)
     except AuditFileError as error:
         example = "Example: AUDIT_LOG=/var/log/okta-mcp/audit.jsonl (the folder must exist)"

@@ -1,13 +1,12 @@
 """The client of Okta's Management API: GET, JSON, pages by next link, waits by Okta's own headers.
 
 One object for the whole process, made by the composition root around the one `httpx.AsyncClient`;
-the tools and the group lookup call it. It sends GET only, never follows a redirect, never leaves
+the tools and the group lookup call it. When a request may go is decided in `turns`, how it is sent
+in `exchange`; here stands what is asked, and what is asked again. It sends GET only, never leaves
 the configured organisation and never shows a body or a header of Okta in an error.
 """
 
-import asyncio
 import json
-import math
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -17,21 +16,12 @@ import httpx
 
 from okta_mcp import __version__
 from okta_mcp.okta.credentials import Caller, Credentials
-from okta_mcp.okta.errors import (
-    OktaError,
-    OktaRateLimitedError,
-    OktaUnavailableError,
-    error_of,
-    request_id_of,
-)
-from okta_mcp.okta.limits import Limits, bucket_of, rate_headers
+from okta_mcp.okta.errors import OktaUnavailableError, error_of, request_id_of
+from okta_mcp.okta.exchange import LONGEST_SECONDS, Answer, exchange, malformed
+from okta_mcp.okta.limits import RateHeaders, bucket_of, rate_headers
 from okta_mcp.okta.paging import Parameter, next_target, path_of, target_of
+from okta_mcp.okta.turns import Patience, Turns
 
-MAX_BODY_BYTES = 8 * 1024 * 1024
-MAX_WAIT_SECONDS = 10.0
-# A log search may take Okta 30 seconds; a body that drips is bounded by the second number.
-_TIMEOUT = httpx.Timeout(connect=5.0, read=35.0, write=5.0, pool=10.0)
-_ATTEMPT_SECONDS = 45.0
 _CONCURRENCY_RETRIES = 5
 _USERS = "/api/v1/users"
 _WITHOUT_CREDENTIALS = "application/json; okta-response=omitCredentials,omitCredentialsLinks"
@@ -46,29 +36,17 @@ class OktaPage:
     request_id: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    status: int
-    headers: httpx.Headers
-    body: bytes
+@dataclass(slots=True)
+class _Request:
+    """One read with all its attempts, and what each kind of failure may still ask again."""
 
-
-class _Patience:
-    """How long one call may still wait, over all its retries."""
-
-    def __init__(self, sleep: Callable[[float], Awaitable[None]]) -> None:
-        self._sleep = sleep
-        self._left_seconds = MAX_WAIT_SECONDS
-        self.request_id: str | None = None
-
-    async def wait(self, seconds: float) -> None:
-        if seconds > self._left_seconds:
-            self.give_up(seconds)
-        self._left_seconds -= seconds
-        await self._sleep(seconds)
-
-    def give_up(self, seconds: float) -> NoReturn:
-        raise OktaRateLimitedError(max(math.ceil(seconds), 1), request_id=self.request_id)
+    target: str
+    bucket: str
+    caller: Caller | None
+    attempts: int = 0
+    concurrency_retries: int = 0
+    may_repeat: bool = True
+    may_renew: bool = True
 
 
 class OktaApi:
@@ -92,11 +70,10 @@ class OktaApi:
         self._http = http
         self._origin = org_url.rstrip("/")
         self._credentials = credentials
-        self._slots = asyncio.Semaphore(concurrency)
         self._now = now
         self._sleep = sleep
         self._jitter = jitter
-        self._limits = Limits(now)
+        self._turns = Turns(concurrency, now, longest_seconds=LONGEST_SECONDS)
 
     async def get(
         self,
@@ -111,13 +88,13 @@ class OktaApi:
     async def follow(self, next_path: str, *, caller: Caller | None = None) -> OktaPage:
         """The page at `next_path`, as an earlier page gave it; `ValueError` if it is no path."""
         path = path_of(next_path)
-        answer = await self._answer(next_path, bucket_of(path), caller)
+        answer = await self._answer(_Request(next_path, bucket_of(path), caller))
         request_id = request_id_of(answer.headers)
         try:
             body = json.loads(answer.body, parse_constant=_no_constant)
             next_page = next_target(answer.headers.get_list("link"), path)
         except (ValueError, RecursionError) as reason:
-            raise _malformed(answer.status, request_id) from reason
+            raise malformed(answer.status, request_id) from reason
         return OktaPage(body, next_page, request_id)
 
     async def pages(
@@ -132,110 +109,69 @@ class OktaApi:
             yield page
             target = page.next_path
 
-    async def _answer(self, target: str, bucket: str, caller: Caller | None) -> _Answer:
-        """The 2xx answer to `target`, after as many waits and retries as are allowed."""
-        patience = _Patience(self._sleep)
-        second_chance = True
-        retries = concurrency_retries = 0
+    async def _answer(self, request: _Request) -> Answer:
+        """The 2xx answer, after as many waits and attempts as are allowed."""
+        patience = Patience(self._now, self._sleep)
         while True:
-            while (seconds := self._limits.take(bucket)) > 0:
-                await patience.wait(seconds)
             try:
-                answer = await self._attempt(target, retries, patience.request_id, caller)
+                answer, said = await self._attempt(request, patience)
             except OktaUnavailableError as error:
                 # A kept connection that Okta had closed fails like this; a timeout does not.
-                if not second_chance or error.code != "okta_unavailable":
+                if not request.may_repeat or error.code != "okta_unavailable":
                     raise
-                second_chance = False
-                retries += 1
+                request.may_repeat = False
                 await patience.wait(0.5 + 0.5 * self._jitter())
                 continue
-            finally:
-                self._limits.give_back(bucket)
-            said = rate_headers(answer.headers, self._now())
+            if 200 <= answer.status < 300:
+                return answer
             patience.request_id = request_id_of(answer.headers)
-            retries += 1
-            if answer.status == 429 and said is not None and said.is_concurrency:
-                seconds = min(0.5 * 2**concurrency_retries, 1.0) * (1 + self._jitter())
-                concurrency_retries += 1
-                if concurrency_retries > _CONCURRENCY_RETRIES:
-                    patience.give_up(seconds)
-                await patience.wait(seconds)
-            elif answer.status == 429:
-                self._limits.close(bucket, said)
-            else:
-                if said is not None:
-                    self._limits.learn(bucket, said)
-                if 200 <= answer.status < 300:
-                    return answer
-                if answer.status not in {503, 504} or not second_chance:
-                    raise error_of(answer.status, answer.headers, answer.body)
-                second_chance = False
+            if answer.status == 429:
+                # Any other 429 has closed the window: the next attempt waits until it ends.
+                if said is not None and said.is_concurrency:
+                    await self._back_off(request, patience)
+            elif answer.status in {503, 504} and request.may_repeat:
+                request.may_repeat = False
                 await patience.wait(0.5 + 0.5 * self._jitter())
+            elif not await self._renewed(request, answer):
+                raise error_of(answer.status, answer.headers, answer.body)
 
     async def _attempt(
-        self, target: str, retries: int, first_id: str | None, caller: Caller | None
-    ) -> _Answer:
-        url = self._origin + target
+        self, request: _Request, patience: Patience
+    ) -> tuple[Answer, RateHeaders | None]:
+        url = self._origin + request.target
         headers = {
             "Accept": "application/json",
             "User-Agent": f"okta_mcp/{__version__}",
         }
-        headers |= await self._credentials.headers("GET", url, caller)
-        if target.startswith(_USERS):
+        if request.target.startswith(_USERS):
             headers["Content-Type"] = _WITHOUT_CREDENTIALS
-        if retries and first_id:
-            headers |= {"X-Okta-Retry-For": first_id, "X-Okta-Retry-Count": str(retries)}
-        request = self._http.build_request("GET", url, headers=headers, timeout=_TIMEOUT)
-        # Okta sets session cookies that no API call needs and that the client would keep.
-        request.headers.pop("Cookie", None)
-        async with self._slots:
-            try:
-                async with asyncio.timeout(_ATTEMPT_SECONDS):
-                    return await self._read(request)
-            except (TimeoutError, httpx.TimeoutException) as reason:
-                raise OktaUnavailableError(
-                    "upstream_timeout",
-                    "Okta did not answer in time",
-                    details={"fix": "ask for less: a shorter time, a narrower filter"},
-                ) from reason
-            except httpx.TransportError as reason:
-                raise OktaUnavailableError(
-                    "okta_unavailable",
-                    "Okta cannot be reached",
-                    details={"fix": "ask again later; an administrator checks OKTA_ORG_URL"},
-                ) from reason
+        if request.attempts and patience.request_id:
+            headers["X-Okta-Retry-For"] = patience.request_id
+            headers["X-Okta-Retry-Count"] = str(request.attempts)
+        person = request.caller.user_id if request.caller else None
+        async with self._turns.turn(request.bucket, person, patience) as turn:
+            headers |= await self._credentials.headers("GET", url, request.caller)
+            request.attempts += 1
+            turn.sent()
+            answer = await exchange(self._http, url, headers)
+            said = rate_headers(answer.headers, self._now())
+            turn.answered(said, too_many=answer.status == 429)
+            return answer, said
 
-    async def _read(self, request: httpx.Request) -> _Answer:
-        response = await self._http.send(request, stream=True, follow_redirects=False)
-        request_id = request_id_of(response.headers)
-        body = bytearray()
-        try:
-            async for chunk in response.aiter_bytes():
-                body += chunk
-                if len(body) > MAX_BODY_BYTES:
-                    raise OktaUnavailableError(
-                        "upstream_malformed",
-                        "Okta's answer is larger than this server reads",
-                        status=response.status_code,
-                        request_id=request_id,
-                        details={"fix": "ask for fewer rows with limit"},
-                    )
-        except (httpx.RemoteProtocolError, httpx.DecodingError) as reason:
-            raise _malformed(response.status_code, request_id) from reason
-        finally:
-            await response.aclose()
-        return _Answer(response.status_code, response.headers, bytes(body))
+    async def _back_off(self, request: _Request, patience: Patience) -> None:
+        """Too many at the same time in the whole organisation: shortly, whatever the reset says."""
+        seconds = min(0.5 * 2**request.concurrency_retries, 1.0) * (1 + self._jitter())
+        request.concurrency_retries += 1
+        if request.concurrency_retries > _CONCURRENCY_RETRIES:
+            patience.give_up(seconds)
+        await patience.wait(seconds)
 
-
-def _malformed(status: int, request_id: str | None) -> OktaError:
-    return OktaUnavailableError(
-        "upstream_malformed",
-        "Okta's answer could not be read",
-        status=status,
-        request_id=request_id,
-        details={"fix": "ask again; an administrator checks what stands between here and Okta"},
-    )
+    async def _renewed(self, request: _Request, answer: Answer) -> bool:
+        """Whether the credentials were what Okta refused, and new ones are worth one attempt."""
+        if answer.status not in {400, 401} or not request.may_renew:
+            return False
+        request.may_renew = False
+        return await self._credentials.refused(answer.status, answer.headers, request.caller)
 
 
 def _no_constant(name: str) -> NoReturn:

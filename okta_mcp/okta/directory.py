@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from okta_mcp.okta.api import OktaApi
+from okta_mcp.okta.authorization_server import LoginRefusedError, OktaLoginError
 from okta_mcp.okta.errors import OktaError
 from okta_mcp.okta.ids import is_okta_id
-from okta_mcp.okta.oidc import LoginRefusedError, OktaLogin, OktaLoginError, UpstreamTokens
+from okta_mcp.okta.oidc import OktaLogin, UpstreamTokens
 
 # okta-facts 1.7: these accounts may not act at all ...
 _INACTIVE_STATUSES = frozenset({"SUSPENDED", "DEPROVISIONED", "STAGED", "PROVISIONED"})
@@ -100,19 +101,16 @@ class ManagementDirectory:
 class ClaimsDirectory:
     """The claims of the sign-in itself: ID token first, else userinfo; absent is not empty.
 
-    Between sign-ins Okta's refresh token brings new claims. `read` and `write` keep that token:
-    they are given the `upstream_id` and are atomic for the caller.
+    Between sign-ins Okta's refresh token brings new claims: `refreshed` gives the tokens of a user
+    id and `upstream_id` by a question that is put now, and raises `SignInAgainError` where there is
+    nothing left to ask with.
     """
 
     def __init__(
-        self,
-        login: OktaLogin,
-        read: Callable[[str], Awaitable[str | None]],
-        write: Callable[[str, str], Awaitable[None]],
+        self, login: OktaLogin, refreshed: Callable[[str, str], Awaitable[UpstreamTokens]]
     ) -> None:
         self._login = login
-        self._read = read
-        self._write = write
+        self._refreshed = refreshed
 
     async def at_sign_in(self, user_id: str, tokens: UpstreamTokens) -> Membership:
         claims, source = tokens.claims, "id_token"
@@ -127,22 +125,12 @@ class ClaimsDirectory:
         return Membership(_claimed_groups(claims), source)
 
     async def now(self, user_id: str, upstream_id: str | None) -> Membership:
-        refresh_token = await self._read(upstream_id) if upstream_id else None
-        if upstream_id is None or refresh_token is None:
+        if upstream_id is None:
             raise SignInAgainError(user_id)
         try:
-            tokens = await self._login.refreshed(refresh_token)
-        except LoginRefusedError as error:
-            if error.reason == "wrong_client_secret":
-                raise DirectoryUnavailableError(error.reason) from error
-            # Revoked, expired, or the person is suspended or gone: Okta does not say which.
-            raise SignInAgainError(user_id) from error
+            tokens = await self._refreshed(user_id, upstream_id)
         except OktaLoginError as error:
             raise DirectoryUnavailableError(error.reason) from error
-        if tokens.claims["sub"] != user_id:
-            raise SignInAgainError(user_id)
-        if tokens.refresh_token is not None:
-            await self._write(upstream_id, tokens.refresh_token)
         try:
             return await self.at_sign_in(user_id, tokens)
         except LoginRefusedError as error:

@@ -108,18 +108,22 @@ class _Refusal:
 _NOT_FOUND = _Refusal("not_found", "Okta knows no such object", "check the id with a list tool")
 _FORBIDDEN = _Refusal(
     "okta_forbidden",
-    "the credentials of this server may not read that in Okta",
-    "an administrator gives the server's API token or service application a role that may",
+    "Okta does not let this server read that",
+    "an administrator of Okta gives an admin role that may to whom this server asks as: the owner"
+    " of the API token, the service application, or with OKTA_API_AUTH=delegated the person",
 )
 _SCOPE = _Refusal(
     "okta_forbidden",
-    "the access token of this server lacks an okta.* scope for that",
-    "an administrator grants the scope to the service application in Okta",
+    "the access token for Okta lacks an okta.* scope for that",
+    "an administrator of Okta grants the scope to the application, under Okta API Scopes; with"
+    " OKTA_API_AUTH=delegated, connect and sign in again afterwards",
 )
 _UNAUTHORIZED = _Refusal(
     "okta_unauthorized",
-    "Okta does not accept the credentials of this server",
-    "an administrator checks OKTA_API_TOKEN: it ends after 30 days without use, and with its owner",
+    "Okta does not accept the credentials that it was asked with",
+    "an administrator checks OKTA_API_TOKEN (it ends after 30 days without use, and with its"
+    " owner) or the application of OKTA_API_CLIENT_ID; with OKTA_API_AUTH=delegated, connect and"
+    " sign in again",
 )
 _FEATURE = _Refusal(
     "feature_unavailable",
@@ -195,17 +199,18 @@ def request_id_of(headers: httpx.Headers) -> str | None:
 def _refusal(status: int, headers: httpx.Headers, okta_code: str | None) -> _Refusal:
     if okta_code in _BY_OKTA_CODE:
         # A bearer token without the scope comes with E0000006 too; only the challenge tells.
-        if status == 403 and _challenge_names(headers, "insufficient_scope"):
+        if status == 403 and challenge_names(headers, "insufficient_scope"):
             return _SCOPE
         return _BY_OKTA_CODE[okta_code]
-    if _challenge_names(headers, "insufficient_scope"):
+    if challenge_names(headers, "insufficient_scope"):
         return _SCOPE
-    if _challenge_names(headers, "invalid_token"):
+    if challenge_names(headers, "invalid_token"):
         return _UNAUTHORIZED
     return _BY_STATUS.get(status, _REQUEST)
 
 
-def _challenge_names(headers: httpx.Headers, error: str) -> bool:
+def challenge_names(headers: httpx.Headers, error: str) -> bool:
+    """Whether a `WWW-Authenticate` of the answer gives `error` as the reason."""
     return any(f'error="{error}"' in line for line in headers.get_list("www-authenticate"))
 
 

@@ -1,73 +1,46 @@
-"""The OAuth client towards Okta: discovery, the authorization URL, tokens, and their end.
+"""The OAuth client towards Okta: the authorization URL, tokens, and their end.
 
-Called by the sign-in endpoints. Endpoint URLs come from Okta's discovery document and must stand on
-the issuer's own host; none is composed by hand (okta-facts 1.1). Okta's tokens stay behind this
-module and the sealed store; its texts are never shown, only its error codes are mapped.
+Called by the sign-in endpoints. Okta's tokens stay behind this module and the sealed store; its
+texts are never shown, only its error codes are mapped.
 """
 
-import asyncio
 import base64
 import hashlib
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlencode
 
 import httpx
 
+from okta_mcp.okta.authorization_server import (
+    AuthorizationServer,
+    Endpoints,
+    LoginRefusedError,
+    LoginUnavailableError,
+    OktaLoginError,
+    json_object,
+)
+from okta_mcp.okta.client_authentication import ClientAuthentication
 from okta_mcp.okta.keys import IdTokenError, SigningKeys, verified_id_token
 
-_LARGEST_ANSWER = 1024 * 1024
-# For the whole answer: the client's own time-out begins anew with every byte.
-_ANSWER_SECONDS = 10.0
-_DISCOVERY_SECONDS = 3600.0
-_RETRY_DISCOVERY_SECONDS = 5.0
 # RFC 7636 allows 43 to 128 characters; 64 random bytes make 86.
 _VERIFIER_BYTES = 64
 
 
-class OktaLoginError(Exception):
-    """A sign-in could not be finished. `reason` is stable, ours, and safe to log and to show.
-
-    OktaLoginError
-    ├── LoginUnavailableError   Okta did not answer, or not in its form
-    └── LoginRefusedError       Okta answered with an error of its own
-    """
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-class LoginUnavailableError(OktaLoginError):
-    """Okta cannot be reached now; the same may work later."""
-
-
-class LoginRefusedError(OktaLoginError):
-    """Okta said no. `reason` is one of the reasons of `pages/problems.py`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoints:
-    """What of Okta's discovery document is used."""
-
-    authorization: str
-    token: str
-    userinfo: str
-    keys: str
-    revocation: str | None
-    end_session: str | None
-
-
 @dataclass(frozen=True, slots=True)
 class UpstreamTokens:
-    """Okta's answer at the token endpoint, with the verified claims of its ID token."""
+    """Okta's answer at the token endpoint, with the verified claims of its ID token.
+
+    `expires_at` is the end of the access token in epoch seconds.
+    """
 
     claims: dict[str, Any]
     id_token: str = field(repr=False)
     access_token: str = field(repr=False)
     refresh_token: str | None = field(repr=False)
+    expires_at: float = 0.0
 
 
 def new_verifier() -> str:
@@ -83,56 +56,40 @@ def s256(verifier: str) -> str:
 
 
 class OktaLogin:
-    """One Okta authorization server and the application registered there.
+    """One application at one authorization server.
 
-    `http` is the shared client, owned by the caller; `now` gives epoch seconds.
+    With `acr_values` a sign-in has to be as strong as one of them. `now` gives epoch seconds.
     """
 
     def __init__(
         self,
-        http: httpx.AsyncClient,
+        server: AuthorizationServer,
+        authentication: ClientAuthentication,
         *,
-        issuer: str,
-        client_id: str,
-        client_secret: str,
-        auth_method: str,
         redirect_uri: str,
         now: Callable[[], float],
+        acr_values: tuple[str, ...] = (),
     ) -> None:
-        self._http = http
-        self.issuer = issuer
-        self.client_id = client_id
-        self._client_secret = client_secret
-        self._auth_method = auth_method
+        self._server = server
+        self._authentication = authentication
         self.redirect_uri = redirect_uri
         self._now = now
-        self._endpoints: Endpoints | None = None
-        self._endpoints_until = 0.0
-        self._discovery_failed_at = float("-inf")
+        self._acr_values = acr_values
         self._keys = SigningKeys(self._fetched_keys, now)
 
-    async def endpoints(self) -> Endpoints:
-        """Okta's endpoints, asked for once an hour; raises `LoginUnavailableError`.
+    @property
+    def issuer(self) -> str:
+        """The issuer as the ID tokens name it."""
+        return self._server.issuer
 
-        While Okta is away, what was last known is used, and Okta is asked again at most every
-        5 seconds.
-        """
-        now = self._now()
-        if now < self._endpoints_until and self._endpoints is not None:
-            return self._endpoints
-        if now - self._discovery_failed_at < _RETRY_DISCOVERY_SECONDS:
-            if self._endpoints is not None:
-                return self._endpoints
-            raise LoginUnavailableError("okta_unreachable")
-        try:
-            self._endpoints = await self._discovered()
-        except LoginUnavailableError:
-            self._discovery_failed_at = now
-            if self._endpoints is None:
-                raise
-            return self._endpoints
-        self._endpoints_until = now + _DISCOVERY_SECONDS
-        return self._endpoints
+    @property
+    def client_id(self) -> str:
+        """The application's id at Okta."""
+        return self._server.client_id
+
+    async def endpoints(self) -> Endpoints:
+        """Okta's endpoints; raises `LoginUnavailableError`."""
+        return await self._server.endpoints()
 
     async def authorization_url(
         self, *, state: str, nonce: str, verifier: str, scopes: tuple[str, ...], force_login: bool
@@ -148,6 +105,8 @@ class OktaLogin:
             "code_challenge": s256(verifier),
             "code_challenge_method": "S256",
         }
+        if self._acr_values:
+            parameters["acr_values"] = " ".join(self._acr_values)
         if force_login:
             parameters["prompt"] = "login"
         endpoints = await self.endpoints()
@@ -167,21 +126,32 @@ class OktaLogin:
             scopes=("openid",),
             force_login=False,
         )
-        answer = await self._sent(self._http.build_request("GET", f"{url}&prompt=none"))
+        answer = await self._server.get(f"{url}&prompt=none")
         return answer.status_code != 400
 
     async def exchanged(self, code: str, verifier: str, nonce: str) -> UpstreamTokens:
-        """The tokens for Okta's code; the ID token is verified before anything else happens."""
+        """The tokens for Okta's code; the ID token is verified before anything else happens.
+
+        What a sign-in that was too weak has brought goes back to Okta at once.
+        """
         form = {
             "grant_type": "authorization_code",
             "code": code,
             "redirect_uri": self.redirect_uri,
             "code_verifier": verifier,
         }
-        return await self._tokens(form, nonce)
+        tokens = await self._tokens(form, nonce)
+        if self._acr_values and tokens.claims.get("acr") not in self._acr_values:
+            await self._given_back(tokens.refresh_token)
+            raise LoginRefusedError("sign_in_too_weak")
+        return tokens
 
     async def refreshed(self, refresh_token: str) -> UpstreamTokens:
-        """New tokens; the refresh token of the answer replaces the old one if there is one."""
+        """New tokens; the refresh token of the answer replaces the old one if there is one.
+
+        How strong the sign-in was is not asked again: it is the same sign-in, and Okta need not
+        repeat `acr`.
+        """
         form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
         return await self._tokens(form, None)
 
@@ -196,11 +166,10 @@ class OktaLogin:
     async def userinfo(self, access_token: str, subject: str) -> dict[str, Any]:
         """The userinfo claims; refused unless they are about `subject` (OIDC Core 5.3.2)."""
         endpoints = await self.endpoints()
-        request = self._http.build_request(
-            "GET", endpoints.userinfo, headers={"Authorization": f"Bearer {access_token}"}
+        answer = await self._server.get(
+            endpoints.userinfo, {"Authorization": f"Bearer {access_token}"}
         )
-        answer = await self._sent(request)
-        claims = _json_object(answer) if answer.status_code == 200 else None
+        claims = json_object(answer) if answer.status_code == 200 else None
         if claims is None:
             raise LoginUnavailableError("roles_unavailable")
         if claims.get("sub") != subject:
@@ -212,7 +181,7 @@ class OktaLogin:
         endpoints = await self.endpoints()
         if endpoints.revocation:
             form = {"token": refresh_token, "token_type_hint": "refresh_token"}
-            await self._sent(self._authenticated(endpoints.revocation, form))
+            await self._posted(endpoints.revocation, form)
 
     async def end_session_url(self, id_token: str, return_to: str) -> str | None:
         """Where the browser leaves Okta's own session; None where Okta offers no such place."""
@@ -224,8 +193,8 @@ class OktaLogin:
 
     async def _tokens(self, form: dict[str, str], nonce: str | None) -> UpstreamTokens:
         endpoints = await self.endpoints()
-        answer = await self._sent(self._authenticated(endpoints.token, form))
-        body = _json_object(answer)
+        answer = await self._posted(endpoints.token, form)
+        body = json_object(answer)
         if answer.status_code != 200:
             raise _refusal(answer.status_code, body)
         if body is None or not isinstance(body.get("access_token"), str):
@@ -245,100 +214,35 @@ class OktaLogin:
             )
         except IdTokenError as error:
             raise LoginRefusedError("id_token_refused") from error
-        refresh_token = body.get("refresh_token")
+        refresh_token, seconds = body.get("refresh_token"), body.get("expires_in")
         return UpstreamTokens(
             claims=claims,
             id_token=id_token,
             access_token=body["access_token"],
             refresh_token=refresh_token if isinstance(refresh_token, str) else None,
+            expires_at=self._now() + (seconds if isinstance(seconds, int) else 0),
         )
 
-    def _authenticated(self, url: str, form: dict[str, str]) -> httpx.Request:
+    async def _posted(self, url: str, form: dict[str, str]) -> httpx.Response:
         """A POST in which this server shows who it is, in the one way that Okta expects."""
-        if self._auth_method == "client_secret_post":
-            form = {**form, "client_id": self.client_id, "client_secret": self._client_secret}
-            return self._http.build_request("POST", url, data=form)
-        # RFC 6749 section 2.3.1: both halves are form-encoded before they are joined.
-        pair = f"{quote(self.client_id, safe='')}:{quote(self._client_secret, safe='')}"
-        authorization = f"Basic {base64.b64encode(pair.encode()).decode()}"
-        return self._http.build_request(
-            "POST", url, data=form, headers={"Authorization": authorization}
-        )
+        fields, headers = self._authentication.fields(url), self._authentication.headers()
+        return await self._server.post(url, form | fields, headers)
 
-    async def _sent(self, request: httpx.Request) -> httpx.Response:
-        """The answer with a bounded body, never following a redirect."""
-        request.headers.setdefault("Accept", "application/json")
+    async def _given_back(self, refresh_token: str | None) -> None:
         try:
-            async with asyncio.timeout(_ANSWER_SECONDS):
-                answer, body = await self._read(request)
-        except (TimeoutError, httpx.HTTPError, httpx.InvalidURL) as error:
-            raise LoginUnavailableError("okta_unreachable") from error
-        headers = [
-            (name, value)
-            for name, value in answer.headers.multi_items()
-            if name.lower() not in ("content-encoding", "content-length", "transfer-encoding")
-        ]
-        return httpx.Response(answer.status_code, headers=headers, content=body, request=request)
-
-    async def _read(self, request: httpx.Request) -> tuple[httpx.Response, bytes]:
-        answer = await self._http.send(request, stream=True, follow_redirects=False)
-        body = bytearray()
-        try:
-            async for chunk in answer.aiter_bytes():
-                body += chunk
-                if len(body) > _LARGEST_ANSWER:
-                    raise LoginUnavailableError("okta_unreachable")
-        finally:
-            await answer.aclose()
-        return answer, bytes(body)
-
-    async def _discovered(self) -> Endpoints:
-        url = f"{self.issuer}/.well-known/openid-configuration"
-        request = self._http.build_request("GET", url, params={"client_id": self.client_id})
-        answer = await self._sent(request)
-        document = _json_object(answer) if answer.status_code == 200 else None
-        if document is None or str(document.get("issuer", "")).rstrip("/") != self.issuer:
-            raise LoginUnavailableError("okta_unreachable")
-        return Endpoints(
-            authorization=self._on_issuer_host(document, "authorization_endpoint"),
-            token=self._on_issuer_host(document, "token_endpoint"),
-            userinfo=self._on_issuer_host(document, "userinfo_endpoint"),
-            keys=self._on_issuer_host(document, "jwks_uri"),
-            revocation=self._on_issuer_host(document, "revocation_endpoint", optional=True) or None,
-            end_session=self._on_issuer_host(document, "end_session_endpoint", optional=True)
-            or None,
-        )
-
-    def _on_issuer_host(
-        self, document: dict[str, Any], name: str, *, optional: bool = False
-    ) -> str:
-        """An endpoint elsewhere would receive our credentials: it is refused."""
-        url = document.get(name)
-        if url is None and optional:
-            return ""
-        try:
-            expected, found = urlsplit(self.issuer), urlsplit(str(url))
-        except ValueError:
-            raise LoginUnavailableError("okta_unreachable") from None
-        if (found.scheme, found.netloc) != (expected.scheme, expected.netloc):
-            raise LoginUnavailableError("okta_unreachable")
-        return str(url)
+            if refresh_token is not None:
+                await self.revoke(refresh_token)
+        except OktaLoginError:
+            # Nobody here holds it; Okta's own end of it has to do.
+            return
 
     async def _fetched_keys(self) -> dict[str, Any]:
         endpoints = await self.endpoints()
-        answer = await self._sent(self._http.build_request("GET", endpoints.keys))
-        document = _json_object(answer) if answer.status_code == 200 else None
+        answer = await self._server.get(endpoints.keys)
+        document = json_object(answer) if answer.status_code == 200 else None
         if document is None:
             raise LoginUnavailableError("okta_unreachable")
         return document
-
-
-def _json_object(answer: httpx.Response) -> dict[str, Any] | None:
-    try:
-        body = answer.json()
-    except (ValueError, RecursionError):
-        return None
-    return body if isinstance(body, dict) else None
 
 
 def _refusal(status: int, body: dict[str, Any] | None) -> OktaLoginError:
@@ -364,4 +268,8 @@ def callback_refusal(error: str, description: str) -> LoginRefusedError:
         return LoginRefusedError("too_many_groups")
     if error in ("server_error", "temporarily_unavailable"):
         return LoginRefusedError("okta_unreachable")
+    if error in ("consent_required", "invalid_scope"):
+        return LoginRefusedError("scopes_not_granted")
+    if error == "unmet_authentication_requirements":
+        return LoginRefusedError("sign_in_too_weak")
     return LoginRefusedError("okta_refused")

@@ -15,6 +15,8 @@ _INVISIBLE = re.compile(
     "\x00-\x1f\x7f-\x9f"  # C0 and C1
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\uffa0"  # fillers, soft hyphen
     "\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # zero width, bidi
+    "\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"  # formats of single scripts
+    "\U00013430-\U0001343f"
     "\ud800-\udfff"  # lone surrogates, which no UTF-8 answer can carry
     "\ufe00-\ufe0f\U000e0000-\U000e0fff"  # variation selectors and tags: hidden letters
     "]"

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 
-from okta_mcp.okta.oidc import OktaLogin, OktaLoginError
+from okta_mcp.okta.authorization_server import OktaLoginError
+from okta_mcp.okta.oidc import OktaLogin
 
 _LOOK_SECONDS = 30
 

@@ -18,13 +18,22 @@ _START_AGAIN = "Go back to your assistant and connect again; that starts a fresh
 
 # What a sentence says when the endpoint does not know the value.
 _UNKNOWN = MappingProxyType(
-    {"person": "somebody", "client": NAMELESS, "wait": "a minute", "organisation": "this server"}
+    {
+        "person": "somebody",
+        "client": NAMELESS,
+        "wait": "a minute",
+        "organisation": "this server",
+        "scopes": "that this server asks for",
+    }
 )
 
 
 @dataclass(frozen=True, slots=True)
 class ProblemWords:
-    """One error page. Fields in braces: person, client (quoted when shown), wait, organisation."""
+    """One error page.
+
+    Fields in braces: person, client (quoted when shown), wait, organisation, scopes.
+    """
 
     title: str
     heading: str
@@ -129,7 +138,8 @@ PROBLEMS: Mapping[str, ProblemWords] = MappingProxyType(
             " refuses.",
             advice=_ADMINISTRATOR,
             ask="For the administrator: OKTA_CLIENT_ID and OKTA_CLIENT_SECRET have to be those"
-            " of the application in Okta. Copy them again, then restart the server.",
+            " of the application in Okta (or the key of OKTA_API_PRIVATE_KEY_FILE, if the server"
+            " signs in with a key). Copy them again, then restart the server.",
         ),
         "too_many_groups": ProblemWords(
             title="Too many groups",
@@ -138,7 +148,26 @@ PROBLEMS: Mapping[str, ProblemWords] = MappingProxyType(
             " cannot be found.",
             advice=_OKTA_ADMINISTRATOR,
             ask="For the administrator: in the Okta application, under Sign On, let the groups"
-            " claim filter match only the groups of this server, or set OKTA_API_TOKEN.",
+            " claim filter match only the groups of this server, or set OKTA_API_AUTH to service"
+            " or ssws.",
+        ),
+        "scopes_not_granted": ProblemWords(
+            title="Server not set up",
+            heading="The application in Okta may not ask for what this server needs.",
+            explanation="Okta refused the sign-in because this server’s application has not been"
+            " granted the permissions that it asks for.",
+            advice=_OKTA_ADMINISTRATOR,
+            ask="For the administrator: in the Okta application, under Okta API Scopes, grant the"
+            " permissions {scopes}, or set another OKTA_API_AUTH.",
+        ),
+        "sign_in_too_weak": ProblemWords(
+            title="Sign-in not strong enough",
+            heading="Your sign-in was not strong enough.",
+            explanation="This server lets in only people who proved to Okta in a stronger way who"
+            " they are, for example by a passkey. This sign-in did not.",
+            advice="Connect again, and choose a stronger way to sign in if Okta offers one.",
+            ask="If Okta offers none, ask your Okta administrator for one. This server asks for it"
+            " by OKTA_ACR_VALUES.",
         ),
         "id_token_refused": ProblemWords(
             title="Sign-in not verified",
@@ -179,7 +208,7 @@ PROBLEMS: Mapping[str, ProblemWords] = MappingProxyType(
             " application in Okta does not allow that.",
             advice=_OKTA_ADMINISTRATOR,
             ask="For the administrator: in the Okta application, under General Settings, tick"
-            " the grant type Refresh Token, or set OKTA_API_TOKEN.",
+            " the grant type Refresh Token, or set OKTA_API_AUTH to service or ssws.",
         ),
         "other_person": ProblemWords(
             title="Another person is signed in",

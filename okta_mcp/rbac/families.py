@@ -32,11 +32,31 @@ FAMILIES: tuple[Family, ...] = (
         "System log",
         "search the system log: sign-ins, changes and other events",
     ),
-    Family("okta.policies.read", "Policies", "read policy rules, such as who needs which factor"),
+    Family(
+        "okta.policies.read",
+        "Policies",
+        "read policies and their rules, such as who needs which factor",
+    ),
     Family(
         "okta.networkZones.read",
         "Network zones",
         "read network zones: the addresses that are trusted or blocked",
+    ),
+    Family(
+        "okta.devices.read",
+        "Devices",
+        "look up devices that are registered with Okta and who uses them",
+    ),
+    Family(
+        "okta.roles.read",
+        "Administrator roles",
+        "see who holds which administrator role in Okta",
+    ),
+    Family(
+        "okta.apiTokens.read",
+        "API tokens",
+        "see which API tokens exist, whose they are and from where they work, never the tokens"
+        " themselves",
     ),
 )
 

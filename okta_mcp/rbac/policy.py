@@ -2,34 +2,34 @@
 
 The MCP endpoint asks `Policy.decision` before a call goes anywhere; lists, the consent page and
 `user://me` show what the same decision allows, so none of them can say more than a call would get.
+`policy_file.py` makes a `Policy` from the file of an administrator or from the shipped one.
 """
 
-import tomllib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
-from importlib.resources import files
-from typing import Literal
+from typing import Any, Literal, TypeAlias
 
-Component = Literal["tools", "resources"]
-COMPONENTS: tuple[Component, ...] = ("tools", "resources")
+from okta_mcp.rbac.limits import NO_LIMITS, Limits
 
+Component = Literal["tools", "resources", "prompts"]
+COMPONENTS: tuple[Component, ...] = ("tools", "resources", "prompts")
 
-class Role(StrEnum):
-    """The three roles, from the least to the most."""
+# The name of a role; which roles there are, and which of two is more, a policy says.
+Role: TypeAlias = str
 
-    VIEWER = "viewer"
-    SECURITY_ADMIN = "security-admin"
-    SUPER_ADMIN = "super-admin"
+VIEWER: Role = "viewer"
+SECURITY_ADMIN: Role = "security-admin"
+SUPER_ADMIN: Role = "super-admin"
+SHIPPED_ROLES: tuple[Role, ...] = (VIEWER, SECURITY_ADMIN, SUPER_ADMIN)
 
-    @property
-    def rank(self) -> int:
-        """0 for the least role."""
-        return list(Role).index(self)
+# What an entry says of a thing that exists and that no role may use.
+NOBODY = "nobody"
 
-
-class PolicyError(Exception):
-    """The policy cannot be used; the text names the entry and what is wrong with it."""
+_TEMPLATE_VARIABLE = re.compile(r"\{\w+\}", re.ASCII)
+# What an expansion of RFC 6570, level 1, can put in the place of a variable. A segment of dots is
+# none: something behind might read it as the way up.
+_EXPANSION = r"(?!\.+(?:/|$))(?:[A-Za-z0-9._~-]|%[0-9A-Fa-f]{2})+"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,94 +41,110 @@ class Decision:
 
 
 class Policy:
-    """Which role may use which tool and resource, and which scopes each of them needs.
+    """Which role may use which tool, resource and prompt, and within which limits.
 
-    `scopes` gives the data families of a component's name, none where it reads no Okta data; a
-    token must hold all of them.
+    `roles` go from the least to the most. `entries` name the lowest role of each thing, or
+    `NOBODY`; a resource may be a URI template and then stands for the URIs that it makes. `scopes`
+    gives the data families that a token must hold all of, none where no Okta data is read. `limits`
+    are for exactly a role and a tool. `groups` are those that the policy itself maps to roles.
     """
 
     def __init__(
         self,
-        least_roles: Mapping[Component, Mapping[str, Role]],
-        scopes: Mapping[str, tuple[str, ...]],
+        roles: tuple[Role, ...],
+        entries: Mapping[Component, Mapping[str, Role]],
+        scopes: Mapping[Component, Mapping[str, tuple[str, ...]]],
+        *,
+        limits: Mapping[Role, Mapping[str, Limits]] | None = None,
+        groups: Mapping[Role, tuple[str, ...]] | None = None,
     ) -> None:
-        self._least_roles = least_roles
+        self.roles = roles
+        self.groups: Mapping[Role, tuple[str, ...]] = groups or {}
+        self._entries = entries
         self._scopes = scopes
+        self._limits: Mapping[Role, Mapping[str, Limits]] = limits or {}
+        self._templates = {
+            name: _uris_of(name)
+            for name in entries.get("resources", {})
+            if _TEMPLATE_VARIABLE.search(name)
+        }
 
     def decision(
         self, component: Component, name: str, role: Role | None, scopes: Iterable[str]
     ) -> Decision:
-        """May a person of `role`, with a token of `scopes`, use the component of exactly `name`?"""
-        least = self._least_roles[component].get(name)
-        if least is None:
+        """May a person of `role`, with a token of `scopes`, use the component of exactly `name`?
+
+        A URI that no entry names is decided by every template that makes it: each must allow it,
+        because which of them answers is not for this place to say.
+        """
+        entries = self._entries.get(component, {})
+        names = [name] if name in entries else self._templates_of(component, name)
+        if not names:
             return Decision(False, "unknown")
         if role is None:
             return Decision(False, "no_role")
-        if role.rank < least.rank:
+        if any(self._rank(role) < self._rank(entries[each]) for each in names):
             return Decision(False, "role")
-        if not set(self._scopes[name]) <= set(scopes):
+        held = frozenset(scopes)
+        if any(not held.issuperset(self._scopes[component][each]) for each in names):
             return Decision(False, "scope")
         return Decision(True, "allowed")
 
     def allowed(
         self, component: Component, role: Role | None, scopes: Iterable[str]
     ) -> tuple[str, ...]:
-        """The names that `decision` allows, in the order of the policy."""
+        """The names (of resources: also templates) that `decision` allows, in the file's order."""
         held = frozenset(scopes)
         return tuple(
             name
-            for name in self._least_roles[component]
+            for name in self._entries.get(component, {})
             if self.decision(component, name, role, held).allowed
         )
 
     def families(self, role: Role | None) -> tuple[str, ...]:
         """The scopes under which `role` has at least one tool."""
+        every = [scope for scopes in self._scopes["tools"].values() for scope in scopes]
         return tuple(
             dict.fromkeys(
                 scope
-                for name, least in self._least_roles["tools"].items()
-                if role is not None and role.rank >= least.rank
-                for scope in self._scopes[name]
+                for name in self.allowed("tools", role, every)
+                for scope in self._scopes["tools"][name]
             )
         )
 
-    def scopes_of(self, name: str) -> tuple[str, ...]:
-        """The data families of a component that the policy knows; the first is its home."""
-        return self._scopes[name]
+    def scopes_of(self, tool: str) -> tuple[str, ...]:
+        """The data families of a tool that the policy knows; the first is its home."""
+        return self._scopes["tools"][tool]
+
+    def limits(self, tool: str, role: Role | None) -> Limits:
+        """Within which bounds exactly this role may set the tool's parameters."""
+        return self._limits.get(role, {}).get(tool, NO_LIMITS) if role else NO_LIMITS
+
+    def least_role(self, component: Component, name: str) -> Role | None:
+        """The role named in the entry, or `NOBODY`; None where there is no entry."""
+        return self._entries.get(component, {}).get(name)
+
+    def table(self) -> dict[str, Any]:
+        """All of it, for people: roles, the entry of each name, and the limits in words."""
+        return {
+            "roles": list(self.roles),
+            **{component: dict(self._entries.get(component, {})) for component in COMPONENTS},
+            "limits": {
+                role: {tool: list(limits.sentences()) for tool, limits in of_role.items()}
+                for role, of_role in self._limits.items()
+            },
+        }
+
+    def _templates_of(self, component: Component, uri: str) -> list[str]:
+        if component != "resources":
+            return []
+        return [name for name, uris in self._templates.items() if uris.fullmatch(uri)]
+
+    def _rank(self, role: Role) -> int:
+        """0 for the least role; `NOBODY` stands above all."""
+        return (*self.roles, NOBODY).index(role)
 
 
-def shipped_policy(components: Mapping[Component, Mapping[str, tuple[str, ...]]]) -> Policy:
-    """The policy of `default_policy.toml` for the components that exist (name to scopes).
-
-    Raises `PolicyError` where a component has no entry, or an entry no component: a new tool must
-    never be reachable because somebody forgot to say by whom.
-    """
-    text = files("okta_mcp.rbac").joinpath("default_policy.toml").read_text(encoding="utf-8")
-    return policy_from(tomllib.loads(text), components)
-
-
-def policy_from(
-    document: Mapping[str, Mapping[str, str]],
-    components: Mapping[Component, Mapping[str, tuple[str, ...]]],
-) -> Policy:
-    """A checked policy; raises `PolicyError`."""
-    least_roles: dict[Component, dict[str, Role]] = {}
-    scopes: dict[str, tuple[str, ...]] = {}
-    for component in COMPONENTS:
-        entries = document.get(component, {})
-        existing = components[component]
-        for name in existing.keys() - entries.keys():
-            raise PolicyError(f"[{component}] {name}: has no entry; say which role may use it")
-        for name in entries.keys() - existing.keys():
-            raise PolicyError(f"[{component}] {name}: no such {component[:-1]}; remove the entry")
-        least_roles[component] = {name: _role(component, name, entries[name]) for name in entries}
-        scopes |= existing
-    return Policy(least_roles, scopes)
-
-
-def _role(component: str, name: str, text: str) -> Role:
-    try:
-        return Role(text)
-    except ValueError:
-        known = ", ".join(Role)
-        raise PolicyError(f"[{component}] {name}: no role {text!r}; one of {known}") from None
+def _uris_of(template: str) -> re.Pattern[str]:
+    parts = (re.escape(part) for part in _TEMPLATE_VARIABLE.split(template))
+    return re.compile(_EXPANSION.join(parts), re.ASCII)

@@ -7,7 +7,7 @@ that time: Okta away means the known role until its time is over, then a refusal
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from okta_mcp.okta.directory import Directory, Group, Membership, PersonInactiveError
@@ -31,26 +31,39 @@ class RoleDecision:
 
 
 class RoleMapping:
-    """`GROUP_TO_ROLE_*`: exact names and Okta group ids; the highest role wins."""
+    """Exact group names and Okta group ids of each role, from the least role to the most."""
 
-    def __init__(self, groups_by_role: dict[Role, tuple[str, ...]]) -> None:
-        self._groups_by_role = groups_by_role
+    def __init__(self, groups_by_role: Mapping[Role, tuple[str, ...]]) -> None:
+        self._groups_by_role = dict(groups_by_role)
 
     def decided(self, membership: Membership) -> RoleDecision:
         """The highest role that any group of `membership` gives."""
-        for role in sorted(Role, key=lambda role: role.rank, reverse=True):
-            wanted = self._groups_by_role.get(role, ())
+        for role, wanted in reversed(self._groups_by_role.items()):
             matched = tuple(group.name for group in membership.groups if _matches(group, wanted))
             if matched:
                 return RoleDecision(role, matched, membership.source)
         return RoleDecision(None, (), membership.source)
+
+    def look_alikes(self, membership: Membership) -> tuple[Group, ...]:
+        """Groups with the name of a mapped one that give nothing, because of what they are."""
+        return tuple(
+            group
+            for group in membership.groups
+            for wanted in self._groups_by_role.values()
+            if group.name in wanted and not _matches(group, wanted)
+        )
+
+
+def is_group_id(text: str) -> bool:
+    """Whether `text` has the form of the id of a group."""
+    return _GROUP_ID.fullmatch(text) is not None
 
 
 def _matches(group: Group, wanted: tuple[str, ...]) -> bool:
     if group.id is not None and group.id in wanted:
         return True
     # An entry in the form of an id is an id: a group that somebody names so must not match it.
-    is_name = group.name in wanted and not _GROUP_ID.fullmatch(group.name)
+    is_name = group.name in wanted and not is_group_id(group.name)
     return is_name and group.type in _TRUSTED_TYPES
 
 
@@ -95,7 +108,11 @@ class LiveRoles:
         Raises `PersonInactiveError`, `DirectoryUnavailableError` and `LoginRefusedError`.
         """
         asked_at = self._now()
-        membership = await self._directory.at_sign_in(user_id, tokens)
+        try:
+            membership = await self._directory.at_sign_in(user_id, tokens)
+        except PersonInactiveError:
+            await self._ended((user_id, upstream_id))
+            raise
         return self._learned((user_id, upstream_id), membership, asked_at)
 
     async def current(self, user_id: str, upstream_id: str | None) -> RoleDecision:
@@ -130,10 +147,13 @@ class LiveRoles:
         try:
             membership = await self._directory.now(*key)
         except PersonInactiveError:
-            self._known.pop(key, None)
-            await self._on_inactive(key[0])
+            await self._ended(key)
             raise
         return self._learned(key, membership, asked_at)
+
+    async def _ended(self, key: tuple[str, str | None]) -> None:
+        self._known.pop(key, None)
+        await self._on_inactive(key[0])
 
     def _learned(
         self, key: tuple[str, str | None], membership: Membership, asked_at: float

@@ -9,13 +9,17 @@ import sys
 import threading
 import time
 from dataclasses import asdict
+from pathlib import Path
+from typing import NoReturn
 
 import click
+import jwt
 import uvicorn
 
 from okta_mcp.sandbox.app import build_app
+from okta_mcp.sandbox.clients import public_keys
 from okta_mcp.sandbox.directory import OWN_APP, ROLE_GROUPS, identifier
-from okta_mcp.sandbox.state import SETTINGS, Registration, SandboxState
+from okta_mcp.sandbox.state import SETTINGS, Registration, SandboxState, ServiceRegistration
 
 EXIT_USAGE = 2
 
@@ -27,6 +31,9 @@ EXIT_USAGE = 2
 @click.option("--post-logout-redirect-uri", "post_logout_redirect_uris", multiple=True)
 @click.option("--id-token-style", type=click.Choice(SETTINGS["id_token_style"]), default="fat")
 @click.option("--rate-profile", type=click.Choice(SETTINGS["rate_profile"]), default="workforce")
+@click.option("--client-jwks", type=Path, help="The application has these public keys, no secret.")
+@click.option("--service-client-id", help="There is an API Services application of this id.")
+@click.option("--service-jwks", type=Path, help="Its public keys, a JSON Web Key Set.")
 @click.option("--end-with-stdin", is_flag=True, help="End when standard input ends.")
 def main(
     host: str,
@@ -35,22 +42,29 @@ def main(
     post_logout_redirect_uris: tuple[str, ...],
     id_token_style: str,
     rate_profile: str,
+    client_jwks: Path | None,
+    service_client_id: str | None,
+    service_jwks: Path | None,
     end_with_stdin: bool,
 ) -> None:
     """Serve "Northwind Bank", an Okta organisation that exists only here."""
     if not _is_loopback(host):
-        click.echo(f"--host: {host} is not loopback; the sandbox is for this computer", err=True)
-        sys.exit(EXIT_USAGE)
+        _refuse(f"--host: {host} is not loopback; the sandbox is for this computer")
+    if (service_client_id is None) is not (service_jwks is None):
+        _refuse("--service-client-id: goes together with --service-jwks")
+    service = None
+    if service_client_id is not None:
+        service = ServiceRegistration(service_client_id, _keys("--service-jwks", service_jwks))
     try:
         listener = socket.create_server((host, port), backlog=256)
     except OSError as error:
-        click.echo(f"--port: cannot listen on {host} port {port}: {error.strerror}", err=True)
-        sys.exit(EXIT_USAGE)
+        _refuse(f"--port: cannot listen on {host} port {port}: {error.strerror}")
     registration = Registration(
         client_id=identifier("0oa", OWN_APP),
         client_secret=secrets.token_urlsafe(30),
         redirect_uris=redirect_uris,
         post_logout_redirect_uris=post_logout_redirect_uris,
+        keys=_keys("--client-jwks", client_jwks),
     )
     state = SandboxState(
         base_url=f"http://{host}:{listener.getsockname()[1]}",
@@ -60,6 +74,7 @@ def main(
         wall_clock=time.time,
         id_token_style=id_token_style,
         rate_profile=rate_profile,
+        service=service,
     )
     config = uvicorn.Config(
         build_app(state),
@@ -89,6 +104,20 @@ def _ready(state: SandboxState) -> dict[str, object]:
         "role_groups": {role.replace("-", "_"): name for role, name in ROLE_GROUPS.items()},
         "personas": [asdict(persona) for persona in state.organisation.personas],
     }
+
+
+def _keys(option: str, path: Path | None) -> tuple[jwt.PyJWK, ...]:
+    try:
+        return public_keys(path.read_text()) if path is not None else ()
+    except OSError as error:
+        _refuse(f"{option}: {path} cannot be read: {error.strerror}")
+    except ValueError as error:
+        _refuse(f"{option}: {path} {error}")
+
+
+def _refuse(reason: str) -> NoReturn:
+    click.echo(reason, err=True)
+    sys.exit(EXIT_USAGE)
 
 
 def _is_loopback(host: str) -> bool:

@@ -20,7 +20,10 @@ from okta_mcp.sandbox.state import SandboxState
 from okta_mcp.sandbox.tokens import token_routes
 
 # What a query holds may be a secret of Okta or of the client; of others the journal keeps the name.
-_OPEN_PARAMETERS = frozenset({"q", "search", "filter", "limit", "type", "since", "until", "prompt"})
+_OPEN_PARAMETERS = frozenset(
+    {"q", "search", "filter", "limit", "type", "since", "until", "prompt", "acr_values"}
+)
+_CREDENTIALS = frozenset({"ssws", "bearer", "dpop"})
 
 
 def build_app(state: SandboxState) -> ASGIApp:
@@ -67,7 +70,13 @@ class Observed:
             name: value if name in _OPEN_PARAMETERS else "…"
             for name, value in request.query_params.items()
         }
-        entry |= {"method": request.method, "path": request.url.path, "query": query}
+        credential = request.headers.get("authorization", "").partition(" ")[0].lower()
+        entry |= {
+            "method": request.method,
+            "path": request.url.path,
+            "query": query,
+            "credential": credential if credential in _CREDENTIALS else None,
+        }
         self._state.journal.append(entry)
         fault = due(self._state.faults, f"{request.method} {request.url.path}")
         if fault is not None and fault.kind != "slow":

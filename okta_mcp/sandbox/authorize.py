@@ -21,10 +21,12 @@ from starlette.routing import Route
 from okta_mcp.sandbox.claims import MOST_GROUPS, group_names
 from okta_mcp.sandbox.directory import full_name
 from okta_mcp.sandbox.state import (
+    ACR_VALUES,
     CODE_SECONDS,
     SCOPES,
     SIGN_IN_REFUSALS,
     Code,
+    Login,
     SandboxState,
     field_of,
 )
@@ -54,6 +56,7 @@ class _Authorization:
     challenge: str | None
     nonce: str | None
     prompt: tuple[str, ...]
+    acr: str | None
 
 
 def authorize_routes(state: SandboxState) -> list[Route]:
@@ -143,7 +146,7 @@ class _BrowserPages:
     ) -> Response | None:
         """The redirect that ends the request; None where somebody has to sign in first."""
         try:
-            asked = _checked(parameters)
+            asked = _checked(self._state, parameters)
             if session is not None and (is_new or "login" not in asked.prompt):
                 return _redirected(parameters, {"code": self._code(asked, session)})
             if "none" in asked.prompt:
@@ -170,16 +173,22 @@ class _BrowserPages:
             )
         code = secrets.token_urlsafe(32)
         self._state.codes[code] = Code(
-            user_id=session.user_id,
+            login=Login(session.user_id, session.auth_time, self._granted_acr(asked.acr)),
             redirect_uri=asked.redirect_uri,
             scopes=asked.scopes,
             challenge=asked.challenge,
             nonce=asked.nonce,
-            auth_time=session.auth_time,
             expires_at=self._state.now() + CODE_SECONDS,
-            family=secrets.token_hex(8),
         )
         return code
+
+    def _granted_acr(self, asked: str | None) -> str | None:
+        """What the ID token will say of the login; nothing where nothing was asked for."""
+        granted = self._state.settings["acr_granted"]
+        if asked is None or granted == "asked":
+            return asked
+        weaker = [None, *ACR_VALUES][list(ACR_VALUES).index(asked)]
+        return weaker if granted == "weaker" else None
 
     def _is_own_id_token(self, id_token: str) -> bool:
         """Signed by a key that is published; an expired one still counts."""
@@ -236,7 +245,7 @@ class _BrowserPages:
         return self._page("bad_request.html", status=400, text=text)
 
 
-def _checked(parameters: dict[str, str]) -> _Authorization:
+def _checked(state: SandboxState, parameters: dict[str, str]) -> _Authorization:
     """In the order in which Okta finds fault."""
     if parameters.get("response_type") != "code":
         raise _RedirectedError(
@@ -255,15 +264,25 @@ def _checked(parameters: dict[str, str]) -> _Authorization:
             "invalid_scope",
             "One or more scopes are not configured for the authorization server resource.",
         )
+    scopes = state.allowed("web", scopes)
+    if not scopes:
+        raise _RedirectedError(
+            "consent_required", "You are not allowed any of the requested scopes."
+        )
     challenge = parameters.get("code_challenge")
     if challenge is not None and parameters.get("code_challenge_method") != "S256":
         raise _RedirectedError("invalid_request", "The 'code_challenge_method' is not supported.")
+    acr_values = parameters.get("acr_values", "").split()
+    if not set(acr_values) <= ACR_VALUES.keys():
+        raise _RedirectedError("invalid_request", "The 'acr_values' parameter is not supported.")
     return _Authorization(
         redirect_uri=parameters["redirect_uri"],
         scopes=scopes,
         challenge=challenge,
         nonce=parameters.get("nonce"),
         prompt=tuple(parameters.get("prompt", "").split()),
+        # In the order in which the client would have them; every login here can be made.
+        acr=acr_values[0] if acr_values else None,
     )
 
 

@@ -11,7 +11,7 @@ import secrets
 from typing import Any, Final
 
 from okta_mcp.sandbox.directory import Row, full_name
-from okta_mcp.sandbox.state import TOKEN_SECONDS, SandboxState
+from okta_mcp.sandbox.state import ACR_VALUES, TOKEN_SECONDS, Login, SandboxState
 
 MOST_GROUPS: Final = 100
 # The filter of the application's groups claim, and one that an administrator left too wide.
@@ -19,7 +19,7 @@ _FILTERS: Final = {"on": re.compile("sso-"), "too_many": re.compile("")}
 
 
 def id_token_claims(
-    state: SandboxState, user: Row, scopes: tuple[str, ...], access_token: str, auth_time: int
+    state: SandboxState, user: Row, scopes: tuple[str, ...], access_token: str, login: Login
 ) -> dict[str, Any]:
     """Everything but the nonce."""
     now = int(state.now())
@@ -31,11 +31,13 @@ def id_token_claims(
         "iat": now,
         "exp": now + TOKEN_SECONDS,
         "jti": f"ID.{secrets.token_urlsafe(16)}",
-        "amr": ["pwd", "mfa", "otp"],
+        "amr": ACR_VALUES[login.acr or "urn:okta:loa:2fa:any"],
         "idp": "00osandboxnorthwind0",
-        "auth_time": auth_time,
+        "auth_time": login.auth_time,
         "at_hash": _left_half(access_token),
     }
+    if login.acr is not None:
+        claims["acr"] = login.acr
     if state.settings["id_token_style"] == "fat":  # noqa: S105 - a style
         claims |= personal_claims(state, user, scopes)
     return claims

@@ -3,15 +3,32 @@
 `POST /__sandbox/VERB` with a JSON object (header X-Sandbox-Control holds the secret):
 
     reset                 everything as at the start; keys and secrets stay
-    settings              {switch: value}, see SETTINGS
+    settings              {switch: value}, the switches below
     users/{login}         {"status": one of STATUSES}
     groups/{name}/members {"add": [login], "remove": [login]}
     faults                a Fault, matched by prefix of "METHOD /path", see faults
     clock                 {"advance_seconds": number}: Date header, resets and expiries move along
     rotate-keys           a new key signs, the one before stays published
-    requests              (GET) the journal of what was asked
+    rotate-dpop-nonce     no nonce of before is good: the next proof is sent back for a new one
+    scopes/{application}  {"granted": [okta.* scopes]}, of `web` or `service`; all at the start
+    requests              (GET) the journal of what was asked, and by which kind of credential
 
-What is wrong with a call is answered with 400 and {"error": text}.
+What is wrong with a call is answered with 400 and {"error": text}. The switches, with the value at
+the start first:
+
+    id_token_style        fat | thin: whether ID tokens carry profile and groups
+    rate_profile          workforce | integrator | off: the limits of the Management API
+    groups_claim          on | off | too_many: the filter of the application's groups claim
+    refresh_rotation      STATIC | ROTATE
+    assigned              true | false: whether people may use the application
+    acr_granted           asked | weaker | none: what the ID token says where acr_values are asked
+    ungranted_scopes      refused | dropped: what becomes of okta.* scopes that are not granted
+    service_dpop          required | optional | off: whether the service application's tokens are
+                          bound to a key; optional binds what comes with a proof
+    service_role          SUPER_ADMIN | READ_ONLY_ADMIN | CUSTOM | none: its administrator role;
+                          CUSTOM has a resource set without the role groups, see access
+    api_token_role        the same for the owner of the API token
+    api_token_active      true | false; the token also ends when nora.super is deactivated
 """
 
 import hmac
@@ -25,6 +42,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from okta_mcp.sandbox.access import API_SCOPES
 from okta_mcp.sandbox.faults import KINDS, Fault
 from okta_mcp.sandbox.state import SETTINGS, STATUSES, SandboxState, SigningKey
 
@@ -79,6 +97,14 @@ class _Control:
                 self._state.clock_offset += seconds
             case "POST", "rotate-keys":
                 self._state.keys = [SigningKey(), self._state.keys[0]]
+            case "POST", "rotate-dpop-nonce":
+                self._state.proofs.forget_nonces()
+            case "POST", "scopes", application:
+                _one_of("application", application, tuple(self._state.granted))
+                scopes = _texts("granted", body.get("granted"), "okta.* scopes")
+                self._state.granted[application] = frozenset(
+                    _one_of("granted", scope, API_SCOPES) for scope in scopes
+                )
             case _:
                 raise HTTPException(404)
         return None
@@ -97,7 +123,7 @@ class _Control:
         if group is None:
             raise ControlError(f"no such group: {name}")
         add, remove = (
-            [self._user(login)["id"] for login in _logins(verb, body.get(verb, []))]
+            [self._user(login)["id"] for login in _texts(verb, body.get(verb, []), "logins")]
             for verb in ("add", "remove")
         )
         for user_id in add:
@@ -150,7 +176,7 @@ def _number(name: str, value: Any, most: float) -> float:
     return float(value)
 
 
-def _logins(verb: str, value: Any) -> list[str]:
-    if not isinstance(value, list) or not all(isinstance(login, str) for login in value):
-        raise ControlError(f"{verb} is not a list of logins")
+def _texts(name: str, value: Any, what: str) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise ControlError(f"{name} is not a list of {what}")
     return value

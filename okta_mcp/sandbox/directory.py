@@ -1,7 +1,8 @@
 """The state of the stand-in organisation: tables of raw Okta JSON and questions to them.
 
 Made by `seed.seeded`, read by the Management API and by the sign-in pages, changed by the control
-API only. Rows are what Okta would store; links and embedded objects are added when they are shown.
+API and by tests. Rows are what Okta would store; links and embedded objects are added when they are
+shown.
 """
 
 import hashlib
@@ -67,6 +68,13 @@ class Organisation:
     rules: dict[str, list[Row]] = field(default_factory=dict)
     zones: dict[str, Row] = field(default_factory=dict)
     factors: dict[str, list[Row]] = field(default_factory=dict)
+    group_rules: dict[str, Row] = field(default_factory=dict)
+    # User or group id -> the administrator roles assigned to that one itself.
+    roles: dict[str, list[Row]] = field(default_factory=dict)
+    api_tokens: dict[str, Row] = field(default_factory=dict)
+    devices: dict[str, Row] = field(default_factory=dict)
+    # Device id -> user id -> what binds the two.
+    device_users: dict[str, dict[str, Row]] = field(default_factory=dict)
     events: list[Row] = field(default_factory=list)
 
     def user(self, login_or_id: str) -> Row | None:
@@ -107,12 +115,69 @@ class Organisation:
                 return role
         return None
 
+    def roles_of(self, user_id: str) -> list[Row]:
+        """Administrator roles, direct ones first, then those of the groups of this person."""
+        through = [group["id"] for group in self.groups_of(user_id)]
+        return [row for key in (user_id, *through) for row in self.roles.get(key, [])]
+
     def set_status(self, user_id: str, status: str) -> None:
-        """KeyError for an unknown person. Okta takes a deactivated person out of every group."""
+        """KeyError for an unknown person.
+
+        Okta takes a deactivated person out of groups, applications and administrator roles.
+        """
         self.users[user_id]["status"] = status
         if status == "DEPROVISIONED":
-            for key in self.groups:
-                self.remove_member(key, user_id)
+            self._release(user_id)
+
+    def add_user(
+        self, login: str, first: str, last: str, created: str, status: str = "ACTIVE"
+    ) -> Row:
+        """A new person, in the group Everyone; `created` is a date in Okta's spelling."""
+        key = identifier("00u", login)
+        user: Row = {
+            "id": key,
+            "status": status,
+            "created": created,
+            "activated": None if status == "STAGED" else created,
+            "statusChanged": created,
+            "lastLogin": None,
+            "lastUpdated": created,
+            "passwordChanged": None,
+            "type": {"id": identifier("oty", "default")},
+            "profile": {
+                "login": login,
+                "email": login.replace("/", "-"),
+                "firstName": first,
+                "lastName": last,
+                "displayName": f"{first} {last}",
+            },
+            "credentials": {
+                "password": {},
+                "recovery_question": {"question": "What is the food you least liked as a child?"},
+                "emails": [{"value": login, "status": "VERIFIED", "type": "PRIMARY"}],
+                "provider": {"type": "OKTA", "name": "OKTA"},
+            },
+        }
+        self.users[key] = user
+        everyone = self.group_named("Everyone")
+        if everyone is not None:
+            self.add_member(everyone["id"], key)
+        return user
+
+    def remove_user(self, user_id: str) -> None:
+        """Deletes a person and all that hangs on it; KeyError for an unknown person."""
+        del self.users[user_id]
+        self._release(user_id)
+        self.factors.pop(user_id, None)
+        for links in self.device_users.values():
+            links.pop(user_id, None)
+
+    def _release(self, user_id: str) -> None:
+        for key in self.groups:
+            self.remove_member(key, user_id)
+        for assigned in self.app_users.values():
+            assigned.pop(user_id, None)
+        self.roles.pop(user_id, None)
 
     def add_member(self, group_id: str, user_id: str) -> None:
         """KeyError for an unknown group or person."""

@@ -4,7 +4,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from okta_mcp.sandbox.state import SCOPES, SandboxState
+from okta_mcp.sandbox.dpop import ALGORITHMS
+from okta_mcp.sandbox.state import ACR_VALUES, SCOPES, SandboxState
 
 
 def discovery_routes(state: SandboxState) -> list[Route]:
@@ -25,11 +26,15 @@ def discovery_routes(state: SandboxState) -> list[Route]:
             **{name: f"{base}/oauth2/v1/{path}" for name, path in endpoints.items()},
             "response_types_supported": ["code"],
             "response_modes_supported": ["query"],
-            "grant_types_supported": ["authorization_code", "refresh_token"],
+            "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": ["RS256"],
             "scopes_supported": list(SCOPES),
-            "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+            "token_endpoint_auth_methods_supported": [
+                *("client_secret_basic", "client_secret_post", "private_key_jwt"),
+            ],
+            "dpop_signing_alg_values_supported": list(ALGORITHMS),
+            "acr_values_supported": list(ACR_VALUES),
             "code_challenge_methods_supported": ["S256"],
             "claims_supported": ["iss", "sub", "aud", "iat", "exp", "auth_time", "name", "email"],
         }

@@ -15,6 +15,7 @@ _FIXED: Final = {
     "E0000009": (500, "Internal Server Error"),
     "E0000010": (503, "Service is in read only mode"),
     "E0000011": (401, "Invalid token provided"),
+    "E0000015": (401, "You do not have permission to access the feature you are requesting"),
     "E0000022": (405, "The endpoint does not support the provided HTTP method"),
     "E0000028": (400, "The request is missing a required parameter."),
     "E0000031": (400, "Invalid search criteria."),

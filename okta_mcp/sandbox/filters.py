@@ -246,6 +246,13 @@ def _user_search(attribute: str) -> frozenset[str]:
     return frozenset(_ALL) - {"co"} if attribute in {"id", "status", "type.id"} else frozenset()
 
 
+def _device_search(attribute: str) -> frozenset[str]:
+    if attribute.startswith("profile.") and attribute.count(".") == 1:
+        return frozenset(_ALL)
+    text = frozenset(_ALL) - {"co"}
+    return {"id": text, "status": text, "lastUpdated": _DATES | {"pr"}}.get(attribute, frozenset())
+
+
 def _log_filter(attribute: str) -> frozenset[str]:
     if attribute == "published":
         return frozenset()
@@ -284,4 +291,5 @@ APPS_FILTER = Grammar(
     ),
 )
 ZONES_FILTER = Grammar(_ALL, _table(exact=(_EQUAL, "id usage system")))
+DEVICES_SEARCH = Grammar(_ALL, _device_search)
 LOGS_FILTER = Grammar((*_ALL, "ne", "ew"), _log_filter, negation=True)

@@ -1,8 +1,8 @@
 """Thirty days of System Log: ordinary days that follow office hours, six incidents between them.
 
 `history` is called by the seed, `log_event` also by whoever adds an event later. The incidents are
-a table (`tables/incidents.json`), their answers stand in `scenarios.json`. Source: Okta's System
-Log API.
+a table (`tables/incidents.json`), their answers stand in `scenarios.json`, where times are seconds
+before the organisation's `now`. Source: Okta's System Log API.
 """
 
 import random
@@ -17,13 +17,13 @@ DAYS: Final = 30
 _DAY: Final = 86_400
 _MINUTE: Final = 60
 
-# Address, city, country, number and name of the autonomous system.
+# Address, city, country, latitude and longitude, number and name of the autonomous system.
 _PLACES: Final = {
-    "office": ("198.51.100.20", "Prague", "CZ", 64_496, "northwind bank"),
-    "home": ("192.0.2.77", "Oslo", "NO", 64_497, "nordic telecom"),
-    "spray": ("203.0.113.66", "Chisinau", "MD", 64_500, "bulk hosting"),
-    "fatigue": ("203.0.113.91", "Lagos", "NG", 64_501, "mobile operator"),
-    "far": ("203.0.113.140", "Singapore", "SG", 64_502, "straits telecom"),
+    "office": ("198.51.100.20", "Prague", "CZ", (50.08, 14.44), 64_496, "northwind bank"),
+    "home": ("192.0.2.77", "Oslo", "NO", (59.91, 10.75), 64_497, "nordic telecom"),
+    "spray": ("203.0.113.66", "Chisinau", "MD", (47.01, 28.86), 64_500, "bulk hosting"),
+    "fatigue": ("203.0.113.91", "Lagos", "NG", (6.45, 3.39), 64_501, "mobile operator"),
+    "far": ("203.0.113.140", "Singapore", "SG", (1.35, 103.82), 64_502, "straits telecom"),
 }
 
 # Event type, message, outcome, reason, weight among ordinary events.
@@ -55,12 +55,17 @@ def log_event(
     number: int = 0,
 ) -> Row:
     """One event in Okta's form; `targets` are (type, id, name), `token` the API token's id."""
-    address, city, country, number_as, organisation = _PLACES[place]
+    address, city, country, (latitude, longitude), number_as, organisation = _PLACES[place]
     login = user["profile"]["login"]
     name = f"{event_type}/{login}/{number}"
-    nowhere = {"state": None, "postalCode": None, "geolocation": None}
-    location = {"city": city, "country": country, **nowhere}
-    session = identifier("102", f"{login}/{int(at) // _DAY}")
+    location = {
+        "city": city,
+        "country": country,
+        "state": None,
+        "postalCode": None,
+        "geolocation": {"lat": latitude, "lon": longitude},
+    }
+    session = identifier("102", f"{login}/{int(at) // _DAY}/{place}")
     return {
         "uuid": _uuid(name),
         "published": timestamp(at),
@@ -123,14 +128,20 @@ def history(
 ) -> list[Row]:
     """EVENTS events of the DAYS before `now`, oldest first; `incidents` is the table's."""
     events = list(_incidents(organisation, incidents, now))
-    people = [user for user in organisation.users.values() if user["status"] == "ACTIVE"]
+    start = now - DAYS * _DAY
+    # Who has long been away, or is not here yet, leaves no trace.
+    people = [
+        user
+        for user in organisation.users.values()
+        if user["status"] == "ACTIVE" and user["lastLogin"] >= timestamp(now - 2 * DAYS * _DAY)
+    ]
     apps = [app for app in organisation.apps.values() if app["status"] == "ACTIVE"]
     groups = [group for group in organisation.groups.values() if group["type"] == "OKTA_GROUP"]
     weights = [row[-1] for row in _ORDINARY]
-    start = now - DAYS * _DAY
     while len(events) < EVENTS:
         at = start + generator.random() * (DAYS * _DAY - _MINUTE)
-        if generator.random() > _busyness(at):
+        person = generator.choice(people)
+        if generator.random() > _busyness(at) or timestamp(at) < person["created"]:
             continue
         event_type, message, outcome, reason, _ = generator.choices(_ORDINARY, weights)[0]
         targets: tuple[tuple[str, str, str], ...] = ()
@@ -142,11 +153,12 @@ def history(
             targets = (("UserGroup", group["id"], group["profile"]["name"]),)
         events.append(
             log_event(
-                generator.choice(people),
+                person,
                 event_type,
                 message,
                 at,
-                generator.choices(("office", "home"), (4, 1))[0],
+                # One in five works from home, always: ordinary people do not travel in minutes.
+                "home" if int(person["profile"]["employeeNumber"]) % 5 == 0 else "office",
                 outcome=outcome,
                 reason=reason,
                 targets=targets,
@@ -179,7 +191,8 @@ def _incidents(organisation: Organisation, incidents: list[Row], now: float) -> 
     for incident in incidents:
         start = now - incident["days_ago"] * _DAY
         for step in incident["steps"]:
-            target, token = step.get("target"), step.get("token")
+            targets = tuple(_target(organisation, text) for text in step.get("targets", []))
+            token = step.get("token")
             for turn in range(step.get("times", 1)):
                 who = step["who"]
                 event_type, message = step["event"]
@@ -193,7 +206,7 @@ def _incidents(organisation: Organisation, incidents: list[Row], now: float) -> 
                     step.get("place", incident["place"]),
                     outcome=step.get("outcome", "SUCCESS"),
                     reason=step.get("reason"),
-                    targets=(_target(organisation, target),) if target else (),
+                    targets=targets,
                     token=identifier("00T", token) if token else None,
                     number=number,
                 )
@@ -207,6 +220,14 @@ def _target(organisation: Organisation, text: str) -> tuple[str, str, str]:
         return "Token", identifier("00T", name), name
     if kind == "user":
         return "User", organisation.person(name)["id"], name
+    if kind == "rule":
+        policy, _, name = name.partition("/")
+        key = _target(organisation, f"policy:{policy}")[1]
+        return next(
+            ("PolicyRule", rule["id"], name)
+            for rule in organisation.rules[key]
+            if rule["name"] == name
+        )
     okta_type, rows, attribute = {
         "policy": ("Policy", organisation.policies, "name"),
         "zone": ("NetworkZone", organisation.zones, "name"),

@@ -1,16 +1,22 @@
 """How a query reads the System Log: window, keywords, bounded and polling walks.
 
-Called by the Management API with the events of the organisation. Source: Okta's System Log API,
-`since`, `until`, `after`; okta-facts 2.3.
+Routed by `management`; `select` reads the events of the organisation. Source: Okta's System Log
+API, `since`, `until`, `after`; okta-facts 2.3.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Any, Final
 
+from starlette.requests import Request
+from starlette.responses import Response
+
+from okta_mcp.sandbox import filters
 from okta_mcp.sandbox.directory import Row, timestamp
-from okta_mcp.sandbox.errors import OktaError
+from okta_mcp.sandbox.endpoint import Endpoints
+from okta_mcp.sandbox.errors import OktaError, invalid
 
 _DAY: Final = 86_400
 _RETAINED_DAYS: Final = 90
@@ -22,13 +28,24 @@ _MOST: Final = 1_000
 _DEFAULT: Final = 100
 
 
+class SystemLog(Endpoints):
+    """The one endpoint of the log."""
+
+    def logs(self, request: Request) -> Response:
+        query = dict(request.query_params)
+        test = filters.parse(query["filter"], filters.LOGS_FILTER) if "filter" in query else _any
+        after = self._listing.position(request)
+        page = select(self._org.events, query, self._context.now(), test, after)
+        # `after` stands for `since`: the two never go together.
+        return self._listing.listed(request, page.events, page.following, without="since")
+
+
 @dataclass(frozen=True, slots=True)
 class LogPage:
-    """`position` is where the next page goes on, None at the end; `since` belongs to it."""
+    """`following` is where the next page goes on, None at the end."""
 
     events: list[Row]
-    position: int | None
-    since: float
+    following: list[Any] | None
 
 
 def select(
@@ -36,35 +53,53 @@ def select(
     query: dict[str, str],
     now: float,
     test: Callable[[Row], bool],
-    after: tuple[int, float] | None = None,
+    after: list[Any] | None = None,
 ) -> LogPage:
     """One page. With `until` or descending the walk ends; otherwise it polls and never does.
 
-    `after` is (position, since) of the page before; `since` in the query is then not read.
-    Raises OktaError.
+    `after` is `following` of the page before: its `since`, then the place of what it showed last.
+    A bounded walk is ordered by `published`, a poll by arrival, as `events` is. `since` in the
+    query is then not read. Raises OktaError.
     """
     limit = _limit(query.get("limit"))
     descending = query.get("sortOrder", "ASCENDING").upper() == "DESCENDING"
     until = _moment(query["until"], "until") if "until" in query else now
     polling = "until" not in query and not descending
-    since = after[1] if after else _since(query, until, now)
+    since = after[0] if after else _since(query, until, now)
     keywords = _keywords(query.get("q", ""))
-    first, last = max(since, now - _RETAINED_DAYS * _DAY), timestamp(until)
-    indices = range(after[0] if after else 0, len(events))
-    if descending:
-        indices = range(after[0] if after else len(events) - 1, -1, -1)
+    lower, upper = timestamp(max(since, now - _RETAINED_DAYS * _DAY)), timestamp(until)
+    ranked = [
+        ([number] if polling else [event["published"], event["uuid"]], event)
+        for number, event in enumerate(events)
+    ]
+    ranked.sort(key=itemgetter(0), reverse=descending)
+    last = _last_shown(after, polling=polling)
     found: list[Row] = []
-    lower = timestamp(first)
-    for index in indices:
-        event = events[index]
-        inside = lower <= event["published"] and (polling or event["published"] < last)
+    for place, event in ranked:
+        if last is not None and not (place < last if descending else place > last):
+            continue
+        inside = lower <= event["published"] and (polling or event["published"] < upper)
         if not inside or not test(event) or not _mentions(event, keywords):
             continue
         if len(found) == limit:
-            return LogPage(found, index, since)
+            return LogPage(found, None if last is None else [since, *last])
         found.append(event)
+        last = place
     # A poll always has a next link, also behind an empty page: it goes on with what comes later.
-    return LogPage(found, len(events) if polling else None, since)
+    return LogPage(found, [since, len(events) - 1] if polling else None)
+
+
+def _any(_: Row) -> bool:
+    return True
+
+
+def _last_shown(after: list[Any] | None, *, polling: bool) -> list[Any] | None:
+    if after is None:
+        return [-1] if polling else None
+    place = after[1:]
+    if len(place) != (1 if polling else 2):
+        raise invalid("after", "the cursor belongs to another query")
+    return place
 
 
 def _limit(value: str | None) -> int:

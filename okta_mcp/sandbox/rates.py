@@ -26,6 +26,7 @@ _BUCKETS: Final = (
     (r"users/[^/]+", "users/{id}", (100, 2000)),
     (r"users", "users", (100, 600)),
     (r"logs", "logs", (20, 120)),
+    (r"devices(/.*)?", "devices", (100, 100)),
     (r".*", "others", (100, 1200)),
 )
 

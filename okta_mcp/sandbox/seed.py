@@ -21,13 +21,16 @@ from okta_mcp.sandbox.directory import (
     timestamp,
 )
 from okta_mcp.sandbox.history import history
+from okta_mcp.sandbox.inventory import DOMAIN, Inventory
 
 DAY: Final = 86_400
-DOMAIN: Final = "northwind.example"
 _SEED: Final = 42
 _TABLES = Path(__file__).with_name("tables")
 _NEVER_SIGNED_IN = ("STAGED", "PROVISIONED")
+_NO_FACTORS = (*_NEVER_SIGNED_IN, "DEPROVISIONED")
 _LONG_UNUSED: Final = 31
+# Who is not active has been so for this long.
+_ENDED_DAYS: Final = 9
 _STRONG = ("push", "signed_nonce", "webauthn")
 _WITHOUT_MFA: Final = 16
 _WEAK_MFA: Final = 29
@@ -61,9 +64,25 @@ class _Seeder:
         self._add_zones()
         self._add_policies()
         self._add_apps()
+        self._add_inventory()
         self._add_factors()
         self._org.events = history(self._org, _table("incidents"), self._now, self._random)
+        self._agree_with_the_log()
         return self._org
+
+    def _add_inventory(self) -> None:
+        table, inventory = _table("administration"), Inventory(self._org, self._ago)
+        inventory.add_group_rules(table["group_rules"])
+        inventory.add_roles(table["roles"], table["labels"])
+        inventory.add_api_tokens(table["api_tokens"])
+        inventory.add_devices(_table("devices"))
+
+    def _agree_with_the_log(self) -> None:
+        """The last sign-in of a person is the one that the log shows."""
+        for event in self._org.events:
+            signed_in = event["eventType"] == "user.session.start"
+            if signed_in and event["outcome"]["result"] == "SUCCESS":
+                self._org.users[event["actor"]["id"]]["lastLogin"] = event["published"]
 
     def _ago(self, days: float) -> str:
         return timestamp(self._now - days * DAY)
@@ -73,7 +92,8 @@ class _Seeder:
         for login, first, last, _, _, status, department, kind in self._people["personas"]:
             left[status] -= 1
             created = 3.0 if login == "nils.newjoiner" else 900.0
-            self._add_user(login, first, last, status, created, 0.2, department, kind)
+            idle = 0.2 if status == "ACTIVE" else _ENDED_DAYS + 0.5
+            self._add_user(login, first, last, status, created, idle, department, kind)
         for login, first, last, display in self._people["particular"]:
             left["ACTIVE"] -= 1
             user = self._add_user(login, first, last, "ACTIVE", 400, 2)
@@ -84,6 +104,8 @@ class _Seeder:
             for _ in range(count):
                 first, last = next(names)
                 idle = self._random.uniform(0.1, 60)
+                if status != "ACTIVE":
+                    idle += _ENDED_DAYS
                 if status == "ACTIVE" and unused:
                     unused, idle = unused - 1, self._random.uniform(91, 400)
                 created = self._random.uniform(401, 1500)
@@ -113,43 +135,24 @@ class _Seeder:
     ) -> Row:
         city, country, timezone = self._random.choice(self._people["cities"])
         login = f"{short}@{DOMAIN}"
-        key = identifier("00u", login)
-        never = status in _NEVER_SIGNED_IN
-        profile: Row = {
-            "login": login,
-            "email": login.replace("/", "-"),
-            "firstName": first,
-            "lastName": last,
-            "displayName": f"{first} {last}",
+        user = self._org.add_user(login, first, last, self._ago(created), status)
+        user["profile"] |= {
             "department": department or self._random.choice(self._people["departments"]),
             "title": self._random.choice(self._people["titles"]),
             "city": city,
             "countryCode": country,
             "timezone": timezone,
             "mobilePhone": f"+420700{self._random.randrange(10**6):06d}",
-            "employeeNumber": str(10_000 + len(self._org.users)),
+            "employeeNumber": str(9_999 + len(self._org.users)),
             "employeeType": kind or self._random.choices(("employee", "contractor"), (9, 1))[0],
             "riskTier": self._random.choices(("low", "medium", "high"), (80, 15, 5))[0],
         }
-        user: Row = {
-            "id": key,
-            "status": status,
-            "created": self._ago(created),
-            "activated": None if status == "STAGED" else self._ago(created),
-            "statusChanged": self._ago(min(created, 9) if status != "ACTIVE" else created),
-            "lastLogin": None if never else self._ago(idle),
-            "lastUpdated": self._ago(min(created, self._random.uniform(1, 200))),
-            "passwordChanged": None if never else self._ago(min(created, 80)),
-            "type": {"id": identifier("oty", "default")},
-            "profile": profile,
-            "credentials": {
-                "password": {},
-                "recovery_question": {"question": "What is the food you least liked as a child?"},
-                "emails": [{"value": login, "status": "VERIFIED", "type": "PRIMARY"}],
-                "provider": {"type": "OKTA", "name": "OKTA"},
-            },
-        }
-        self._org.users[key] = user
+        user["lastUpdated"] = self._ago(min(created, self._random.uniform(1, 200)))
+        if status != "ACTIVE":
+            user["statusChanged"] = self._ago(min(created, _ENDED_DAYS))
+        if status not in _NEVER_SIGNED_IN:
+            user["lastLogin"] = self._ago(idle)
+            user["passwordChanged"] = self._ago(min(created, 80))
         return user
 
     def _add_groups(self) -> None:
@@ -207,7 +210,8 @@ class _Seeder:
     def _add_zones(self) -> None:
         for row in _table("zones"):
             key = identifier("nzo", row["name"])
-            dates = {"created": self._ago(800), "lastUpdated": self._ago(40)}
+            changed = row.pop("changed_days_ago", 40)
+            dates = {"created": self._ago(800), "lastUpdated": self._ago(changed)}
             self._org.zones[key] = {"id": key, "status": "ACTIVE", **row, **dates}
 
     def _add_policies(self) -> None:
@@ -238,8 +242,9 @@ class _Seeder:
                     "conditions": self._conditions(conditions),
                     "actions": table["actions"][kind][action],
                     **common,
+                    **({"status": "INACTIVE", "lastUpdated": self._ago(*ended)} if ended else {}),
                 }
-                for number, (title, action, conditions) in enumerate(rules, start=1)
+                for number, (title, action, conditions, *ended) in enumerate(rules, start=1)
             ]
 
     def _conditions(self, row: Row) -> Row | None:
@@ -293,30 +298,31 @@ class _Seeder:
                 group: {"id": group, "lastUpdated": created, "priority": number, "profile": {}}
                 for number, group in enumerate(keys)
             }
+            # A number of people by lot, and somebody by name where the row says so.
+            count, *named = direct if isinstance(direct, list) else [direct]
+            assigned = self._random.sample(active, count)
+            assigned += [self._key(f"{login}@{DOMAIN}") for login in named]
             self._org.app_users[key] = {
-                user: app_user(self._org.users[user], "USER", created)
-                for user in sorted(self._random.sample(active, direct))
+                user: app_user(self._org.users[user], "USER", created) for user in sorted(assigned)
             }
 
     def _add_factors(self) -> None:
         personas = {self._key(person.login) for person in self._org.personas}
-        admins = [
-            self._org.members[self._group(ROLE_GROUPS[role])["id"]] - personas
-            for role in ("super-admin", "security-admin")
-        ]
+        administrators = {key for key in self._org.users if self._org.roles_of(key)}
         # One in each group of administrators has no factor: a posture report has to find them.
-        without = {min(group) for group in admins}
+        groups = (ROLE_GROUPS["super-admin"], ROLE_GROUPS["security-admin"])
+        without = {min(self._org.members[self._group(name)["id"]] - personas) for name in groups}
         others = [
             key
             for key, user in self._org.users.items()
-            if user["status"] == "ACTIVE" and key not in personas | set().union(*admins)
+            if user["status"] == "ACTIVE" and key not in personas | administrators
         ]
         self._random.shuffle(others)
         more = _WITHOUT_MFA - len(without)
         without |= set(others[:more])
         weak = set(others[more : more + _WEAK_MFA])
         for key, user in self._org.users.items():
-            if user["status"] == "ACTIVE" and key not in without:
+            if user["status"] not in _NO_FACTORS and key not in without:
                 kinds = ("sms", "call", "question") if key in weak else _STRONG
                 self._org.factors[key] = [self._factor(user, self._random.choice(kinds))]
         newcomer = self._org.users[self._key(f"nils.newjoiner@{DOMAIN}")]

@@ -10,7 +10,9 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 from starlette.datastructures import FormData
 
+from okta_mcp.sandbox.access import API_SCOPES, Bearer
 from okta_mcp.sandbox.directory import Organisation
+from okta_mcp.sandbox.dpop import Proofs
 from okta_mcp.sandbox.faults import Fault
 from okta_mcp.sandbox.rates import Rates
 from okta_mcp.sandbox.seed import seeded
@@ -21,9 +23,15 @@ ROTATION_LEEWAY_SECONDS = 30
 _JOURNAL_LENGTH = 2000
 SCOPES: Final = (
     *("openid", "profile", "email", "address", "phone", "offline_access", "groups"),
-    *("okta.users.read", "okta.groups.read", "okta.apps.read", "okta.logs.read"),
-    *("okta.policies.read", "okta.networkZones.read"),
+    *API_SCOPES,
 )
+# From the weakest login to the strongest, each with the methods that make it.
+ACR_VALUES: Final = {
+    "urn:okta:loa:1fa:any": ["pwd"],
+    "urn:okta:loa:2fa:any": ["pwd", "mfa", "otp"],
+    "phr": ["mfa", "pop", "swk"],
+    "phrh": ["mfa", "pop", "hwk"],
+}
 STATUSES: Final = (
     *("STAGED", "PROVISIONED", "ACTIVE", "RECOVERY"),
     *("PASSWORD_EXPIRED", "LOCKED_OUT", "SUSPENDED", "DEPROVISIONED"),
@@ -42,17 +50,34 @@ SETTINGS: Final[dict[str, tuple[str | bool, ...]]] = {
     "groups_claim": ("on", "off", "too_many"),
     "refresh_rotation": ("STATIC", "ROTATE"),
     "assigned": (True, False),
+    "acr_granted": ("asked", "weaker", "none"),
+    "ungranted_scopes": ("refused", "dropped"),
+    "service_dpop": ("required", "optional", "off"),
+    "service_role": ("SUPER_ADMIN", "READ_ONLY_ADMIN", "CUSTOM", "none"),
+    "api_token_role": ("SUPER_ADMIN", "READ_ONLY_ADMIN", "CUSTOM", "none"),
+    "api_token_active": (True, False),
 }
+# Suspended or deactivated, a person's tokens are worth nothing.
+_ENDED: Final = ("SUSPENDED", "DEPROVISIONED")
 
 
 @dataclass(frozen=True)
 class Registration:
-    """The one OIDC web application that exists in the organisation."""
+    """The one OIDC web application; with keys it proves itself by them and not by the secret."""
 
     client_id: str
     client_secret: str
     redirect_uris: tuple[str, ...]
     post_logout_redirect_uris: tuple[str, ...]
+    keys: tuple[jwt.PyJWK, ...] = ()
+
+
+@dataclass(frozen=True)
+class ServiceRegistration:
+    """The API Services application, known by its public keys."""
+
+    client_id: str
+    keys: tuple[jwt.PyJWK, ...]
 
 
 @dataclass
@@ -78,32 +103,42 @@ class SigningKey:
         }
 
 
-@dataclass
-class Code:
-    """An authorization code; `family` names everything that is issued from it."""
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Who signed in, when and how well; `family` names everything that is issued from it."""
 
     user_id: str
+    auth_time: int
+    acr: str | None
+    family: str = field(default_factory=lambda: secrets.token_hex(8))
+
+
+@dataclass
+class Code:
+    """An authorization code."""
+
+    login: Login
     redirect_uri: str
     scopes: tuple[str, ...]
     challenge: str | None
     nonce: str | None
-    auth_time: int
     expires_at: float
-    family: str
     used: bool = False
 
 
 @dataclass
 class Token:
-    """An access or refresh token that is valid unless it has ended."""
+    """An access or refresh token that is valid unless it has ended.
+
+    One without a login is the service application's; `bound_to` is the thumbprint of its key.
+    """
 
     kind: str
-    user_id: str
+    login: Login | None
     scopes: tuple[str, ...]
-    expires_at: float
-    family: str
-    auth_time: int
+    expires_at: float = 0
     replaced_at: float | None = None
+    bound_to: str | None = None
 
 
 class SandboxState:
@@ -119,9 +154,11 @@ class SandboxState:
         wall_clock: Callable[[], float],
         id_token_style: str,
         rate_profile: str,
+        service: ServiceRegistration | None = None,
     ) -> None:
         self.base_url = base_url
         self.registration = registration
+        self.service = service
         self.api_token = api_token
         self.control_secret = control_secret
         self._wall_clock = wall_clock
@@ -139,6 +176,10 @@ class SandboxState:
         defaults = {name: values[0] for name, values in SETTINGS.items()}
         self.settings: dict[str, Any] = defaults | self._started_with
         self.rates = Rates(self.now, lambda: str(self.settings["rate_profile"]))
+        # The okta.* scopes that an administrator granted to each application.
+        self.granted = dict.fromkeys(("web", "service"), frozenset(API_SCOPES))
+        self.proofs = Proofs(self.base_url, self.now)
+        self.used_assertions: set[tuple[str, str]] = set()
         self.codes: dict[str, Code] = {}
         self.tokens: dict[str, Token] = {}
         self.sessions: dict[str, tuple[str, int]] = {}
@@ -149,17 +190,32 @@ class SandboxState:
         """Epoch seconds, as far ahead as the control plane has put the clock."""
         return self._wall_clock() + self.clock_offset
 
-    def bearer_scopes(self, access_token: str) -> tuple[str, frozenset[str]] | None:
-        """Whose access token it is and what it may read, for the Management API."""
+    def bearer(self, access_token: str) -> Bearer | None:
+        """What the access token stands for; None where it is unknown or has ended."""
         token = self.tokens.get(access_token)
         if token is None or token.kind != "access" or token.expires_at <= self.now():
             return None
-        return token.user_id, frozenset(token.scopes)
+        scopes = frozenset(token.scopes)
+        if token.login is None:
+            return Bearer("", scopes, "service", self.settings["service_role"], token.bound_to)
+        user = self.organisation.user(token.login.user_id)
+        if user is None or user["status"] in _ENDED:
+            return None
+        return Bearer(user["id"], scopes, "web")
+
+    def allowed(self, application: str, scopes: tuple[str, ...]) -> tuple[str, ...]:
+        """What the application gets of the scopes it asks for; empty is Okta's refusal."""
+        refused = set(scopes) & set(API_SCOPES) - self.granted[application]
+        if refused and self.settings["ungranted_scopes"] == "refused":
+            return ()
+        return tuple(scope for scope in scopes if scope not in refused)
 
     def end_family(self, family: str) -> None:
         """End everything that was issued from one login."""
         self.tokens = {
-            value: token for value, token in self.tokens.items() if token.family != family
+            value: token
+            for value, token in self.tokens.items()
+            if token.login is None or token.login.family != family
         }
 
 

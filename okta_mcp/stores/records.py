@@ -94,9 +94,10 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """Okta's refresh token of one sign-in; kept only where roles depend on it."""
+    """Okta's refresh token of one sign-in; kept only where roles or calls depend on it."""
 
     refresh_token_sealed: str
+    kept_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +182,14 @@ class RememberedConsent:
     expires_at: float
 
 
+@dataclass(frozen=True, slots=True)
+class KeptReport:
+    """The CSV of a report; stored under `<user id>/<report id>`."""
+
+    kept_at: float
+    sealed: str
+
+
 class Repository(Generic[Record]):
     """One kind of record in the store: the verbs, with records in the place of bytes."""
 
@@ -241,6 +250,8 @@ class Records:
         self.refused_registrations = Repository(store, Kind("refused_registrations", 10_000), Mark)
         self.access_tokens = Repository(store, Kind("access_tokens", 400_000), AccessToken)
         self.refresh_tokens = Repository(store, Kind("refresh_tokens", 1_000_000), RefreshToken)
+        # The largest values of all: a megabyte each at the most.
+        self.reports = Repository(store, Kind("reports", 500), KeptReport)
 
     async def mark_used(self, key: str, code: Code, ttl_seconds: float) -> bool:
         """Use a code up; of any number of callers, one gets True."""

@@ -4,12 +4,13 @@ Okta: /api/v1/apps. Credentials, signing keys and client secrets are in none of 
 of assignments may carry secrets of the application and are shown by the names of a person only.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from okta_mcp.okta.ids import id_segment
 from okta_mcp.tools.answers import OktaTool, okta_tool
+from okta_mcp.tools.grammars import APPS_FILTER
 from okta_mcp.tools.reader import DEFAULT_LIMIT, After, Fields, Listing, Reader, Text
 from okta_mcp.tools.schemas import list_schema, object_schema
 from okta_mcp.tools.shapes import (
@@ -19,7 +20,8 @@ from okta_mcp.tools.shapes import (
     APPLICATION_USER,
 )
 
-_FILTER_EXAMPLE = 'status eq "ACTIVE"'
+# Okta cannot choose by scope: the largest pages are read and chosen from here.
+_MOST_USERS = 500
 
 
 class ApplicationTools:
@@ -44,7 +46,7 @@ class ApplicationTools:
                 title="List applications",
                 description=(
                     "Applications. q matches the start of name or label; filter takes status,"
-                    f' name, id or user.id ({_FILTER_EXAMPLE}; user.id eq "00u…").'
+                    f' name, id or user.id ({APPS_FILTER.example}; user.id eq "00u…").'
                 ),
                 scopes=scopes,
                 output_schema=list_schema(APPLICATION_ROW.full),
@@ -76,6 +78,7 @@ class ApplicationTools:
         self,
         q: Text = None,
         filter: Text = None,  # noqa: A002
+        includeNonDeleted: bool = False,  # noqa: N803
         limit: Annotated[int, Field(ge=1, le=200)] = DEFAULT_LIMIT,
         after: After = None,
         fields: Fields = "default",
@@ -85,9 +88,14 @@ class ApplicationTools:
                 tool="list_okta_applications",
                 path="/api/v1/apps",
                 shape=APPLICATION_ROW.of(fields),
-                params={"q": q, "filter": filter, "limit": limit},
+                params={
+                    "q": q,
+                    "filter": filter,
+                    "includeNonDeleted": includeNonDeleted or None,
+                    "limit": limit,
+                },
                 after=after,
-                filter_example=_FILTER_EXAMPLE,
+                grammars={"filter": APPS_FILTER},
             )
         )
 
@@ -95,6 +103,7 @@ class ApplicationTools:
         self,
         app_id: str,
         q: Text = None,
+        scope: Literal["USER", "GROUP"] | None = None,
         limit: Annotated[int, Field(ge=1, le=500)] = DEFAULT_LIMIT,
         after: After = None,
         fields: Fields = "default",
@@ -105,8 +114,10 @@ class ApplicationTools:
                 path=f"/api/v1/apps/{id_segment(app_id, 'app_id')}/users",
                 shape=APPLICATION_USER.of(fields),
                 # Without the person an assignment is an id that says nothing.
-                params={"q": q, "limit": limit, "expand": "user"},
+                params={"q": q, "limit": _MOST_USERS if scope else limit, "expand": "user"},
                 after=after,
+                at_most=limit,
+                where={"scope": scope},
             )
         )
 

@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from okta_mcp.okta.credentials import Caller
+from okta_mcp.rbac.limits import NO_LIMITS, Limits
 
 
 @dataclass(slots=True)
@@ -36,7 +37,8 @@ class Call:
 
     `may` says whether the person may use the tool of that name: a report shows nothing that the
     person could not ask for directly. `counted` counts the call when it first asks Okta and raises
-    `OktaError` where it is one too many. `longest_window_days` bounds windows of the system log.
+    `OktaError` where it is one too many. `longest_window_days` bounds windows of the system log,
+    `limits` the other parameters.
     """
 
     user_id: str
@@ -45,6 +47,7 @@ class Call:
     may: Callable[[str], bool] = _nothing
     counted: Callable[[], Awaitable[None]] = _uncounted
     longest_window_days: float | None = None
+    limits: Limits = NO_LIMITS
     progress: Progress = field(default_factory=Progress)
     error_code: str | None = None
     okta_request_ids: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""The tools about groups and their members.
+"""The tools about groups, their members and the applications that membership gives.
 
 Okta: /api/v1/groups. A group is found by id only; names are searched.
 """
@@ -9,17 +9,15 @@ from pydantic import Field
 
 from okta_mcp.okta.ids import id_segment
 from okta_mcp.tools.answers import OktaTool, okta_tool
+from okta_mcp.tools.grammars import GROUPS_FILTER, GROUPS_SEARCH
 from okta_mcp.tools.reader import DEFAULT_LIMIT, After, Fields, Listing, Reader, Text
 from okta_mcp.tools.schemas import EVENTUAL, list_schema, object_schema
-from okta_mcp.tools.shapes import GROUP, GROUP_ROW, USER_ROW
+from okta_mcp.tools.shapes import APPLICATION_ROW, GROUP, GROUP_ROW, USER_ROW
 from okta_mcp.tools.users import require_search_to_sort
-
-_SEARCH_EXAMPLE = 'type eq "OKTA_GROUP" and profile.name sw "sso-"'
-_FILTER_EXAMPLE = 'type eq "OKTA_GROUP" and lastUpdated gt "2026-01-01T00:00:00.000Z"'
 
 
 class GroupTools:
-    """The three tools of `okta.groups.read`."""
+    """The four tools of `okta.groups.read`; applications are a data family of their own."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
@@ -39,8 +37,9 @@ class GroupTools:
                 self.list_okta_groups,
                 title="List groups",
                 description=(
-                    f"Groups. search is the most capable ({_SEARCH_EXAMPLE}; sw, eq, co);"
-                    " q matches the start of the name."
+                    f"Groups. search is the most capable ({GROUPS_SEARCH.example}; sw, eq, co);"
+                    " q matches the start of the name. expand=stats counts people and"
+                    " applications (slower)."
                 ),
                 scopes=scopes,
                 output_schema=list_schema(GROUP_ROW.full, EVENTUAL),
@@ -51,6 +50,13 @@ class GroupTools:
                 description="The people in a group.",
                 scopes=scopes,
                 output_schema=list_schema(USER_ROW.full),
+            ),
+            okta_tool(
+                self.list_okta_group_applications,
+                title="Applications of a group",
+                description="The applications that members of a group get by it.",
+                scopes=(*scopes, "okta.apps.read"),
+                output_schema=list_schema(APPLICATION_ROW.full),
             ),
         ]
 
@@ -65,6 +71,7 @@ class GroupTools:
         q: Text = None,
         sortBy: Text = None,  # noqa: N803
         sortOrder: Literal["asc", "desc"] | None = None,  # noqa: N803
+        expand: Literal["stats"] | None = None,
         limit: Annotated[int, Field(ge=1, le=200)] = DEFAULT_LIMIT,
         after: After = None,
         fields: Fields = "default",
@@ -81,10 +88,11 @@ class GroupTools:
                     "q": q,
                     "sortBy": sortBy,
                     "sortOrder": sortOrder,
+                    "expand": expand,
                     "limit": limit,
                 },
                 after=after,
-                filter_example=_SEARCH_EXAMPLE if search else _FILTER_EXAMPLE,
+                grammars={"search": GROUPS_SEARCH, "filter": GROUPS_FILTER},
                 one_page="q gives one page only; use search to see every group" if q else None,
             )
         )
@@ -102,6 +110,23 @@ class GroupTools:
                 tool="list_okta_group_users",
                 path=f"/api/v1/groups/{id_segment(group_id, 'group_id')}/users",
                 shape=USER_ROW.of(fields),
+                params={"limit": limit},
+                after=after,
+            )
+        )
+
+    async def list_okta_group_applications(
+        self,
+        group_id: str,
+        limit: Annotated[int, Field(ge=1, le=200)] = DEFAULT_LIMIT,
+        after: After = None,
+        fields: Fields = "default",
+    ) -> dict[str, Any]:
+        return await self._reader.rows(
+            Listing(
+                tool="list_okta_group_applications",
+                path=f"/api/v1/groups/{id_segment(group_id, 'group_id')}/apps",
+                shape=APPLICATION_ROW.of(fields),
                 params={"limit": limit},
                 after=after,
             )

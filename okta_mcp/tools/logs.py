@@ -13,6 +13,7 @@ from pydantic import Field
 
 from okta_mcp.okta.ids import InvalidArgumentError
 from okta_mcp.tools.answers import OktaTool, okta_tool
+from okta_mcp.tools.grammars import LOGS_FILTER
 from okta_mcp.tools.reader import DEFAULT_LIMIT, After, Fields, Listing, Reader, Text
 from okta_mcp.tools.schemas import list_schema
 from okta_mcp.tools.shapes import LOG_EVENT
@@ -21,7 +22,6 @@ from okta_mcp.tools.windows import Moment, check_length, window
 _DEFAULT_WINDOW = timedelta(days=7)
 _MAX_KEYWORDS = 10
 _MAX_KEYWORD_CHARS = 40
-_FILTER_EXAMPLE = 'eventType eq "user.session.start" and outcome.result eq "FAILURE"'
 
 
 class LogTools:
@@ -40,7 +40,7 @@ class LogTools:
                 description=(
                     "Events of the system log between since (default: 7 days before until) and"
                     ' until (default: now), newest first; times are ISO 8601 or "24 hours ago".'
-                    f" filter: {_FILTER_EXAMPLE}; actor.id, target.id, client.ipAddress;"
+                    f" filter: {LOGS_FILTER.example}; actor.id, target.id, client.ipAddress;"
                     " operators eq ne sw co gt lt pr, and/or/not. q: keywords, all of them."
                     " Okta keeps 90 days."
                 ),
@@ -74,7 +74,7 @@ class LogTools:
                 "limit": limit,
             },
             after=after,
-            filter_example=_FILTER_EXAMPLE,
+            grammars={"filter": LOGS_FILTER},
         )
         # A cursor keeps the window of its first page.
         asked = parse_qs(self._reader.query_of(listing))
@@ -94,6 +94,6 @@ def _checked_keywords(q: str | None) -> str | None:
         raise InvalidArgumentError(
             "q",
             "q takes at most 10 keywords of at most 40 characters",
-            f"use filter for an exact condition: {_FILTER_EXAMPLE}",
+            f"use filter for an exact condition: {LOGS_FILTER.example}",
         )
     return q

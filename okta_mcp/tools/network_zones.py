@@ -1,15 +1,17 @@
 """The tool about network zones. Okta: /api/v1/zones."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from okta_mcp.tools.answers import OktaTool, okta_tool
+from okta_mcp.tools.grammars import ZONES_FILTER
 from okta_mcp.tools.reader import DEFAULT_LIMIT, After, Fields, Listing, Reader, Text
 from okta_mcp.tools.schemas import list_schema
 from okta_mcp.tools.shapes import NETWORK_ZONE
 
-_FILTER_EXAMPLE = 'usage eq "BLOCKLIST"'
+# Okta cannot choose by type and status: the largest pages are read and chosen from here.
+_MOST = 200
 
 
 class NetworkZoneTools:
@@ -26,7 +28,7 @@ class NetworkZoneTools:
                 title="List network zones",
                 description=(
                     "Network zones with their addresses, locations and services. filter takes id,"
-                    f" usage or system only ({_FILTER_EXAMPLE})."
+                    f" usage or system only ({ZONES_FILTER.example})."
                 ),
                 scopes=("okta.networkZones.read",),
                 output_schema=list_schema(NETWORK_ZONE.full),
@@ -36,6 +38,8 @@ class NetworkZoneTools:
     async def list_okta_network_zones(
         self,
         filter: Text = None,  # noqa: A002
+        type: Literal["IP", "DYNAMIC", "DYNAMIC_V2"] | None = None,  # noqa: A002
+        status: Literal["ACTIVE", "INACTIVE"] | None = None,
         limit: Annotated[int, Field(ge=1, le=200)] = DEFAULT_LIMIT,
         after: After = None,
         fields: Fields = "default",
@@ -45,8 +49,10 @@ class NetworkZoneTools:
                 tool="list_okta_network_zones",
                 path="/api/v1/zones",
                 shape=NETWORK_ZONE.of(fields),
-                params={"filter": filter, "limit": limit},
+                params={"filter": filter, "limit": _MOST if type or status else limit},
                 after=after,
-                filter_example=_FILTER_EXAMPLE,
+                grammars={"filter": ZONES_FILTER},
+                at_most=limit,
+                where={"type": type, "status": status},
             )
         )

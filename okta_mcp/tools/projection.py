@@ -3,12 +3,11 @@
 A shape names what may pass; everything else stays out, so a secret in a field that Okta adds
 tomorrow stays out too. Used by the reader for every object that a tool answers.
 
-Two places take more than names: `TREE` for the conditions and actions of policy rules and for
-network zones, which hold no credentials in Okta's description, and `ATTRIBUTES` for the profile
-of a person, whose custom attributes only the organisation knows.
+One place takes more than names: `TREE`, for the conditions and actions of policies and their rules
+and for network zones, which hold no credentials in Okta's description. Of attributes that only the
+organisation knows `NamesBeyond` shows the names: nothing tells a secret among them from the rest.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -21,12 +20,6 @@ _MAX_KEY_CHARS = 100
 _MAX_DEPTH = 12
 _DEEPER = "… (deeper than this server shows)"
 
-_PHONES = frozenset({"mobilephone", "primaryphone", "phonenumber", "phone", "homephone", "fax"})
-_SECRET_NAME = re.compile(
-    r"passw|passphrase|secret|token|credential|answer|private_?key|api_?key|^pin$|pin_?code",
-    re.IGNORECASE,
-)
-
 
 class Leaf(Enum):
     """What may stand at a name: one value or a list of them, or more where a name is not enough."""
@@ -35,7 +28,6 @@ class Leaf(Enum):
     PHONE = "a phone number, all but its last digits masked"
     ID_OF_LINK = "a link object, of which only the last segment, an id, is shown"
     TREE = "anything"
-    ATTRIBUTES = "an object of values, without phones in full and names of secrets"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +38,14 @@ class From:
     shape: "Shape"
 
 
-Shape: TypeAlias = "Leaf | From | Mapping[str, Shape]"
+@dataclass(frozen=True, slots=True)
+class NamesBeyond:
+    """The names in an object that hold a value and are not `known`, in alphabetical order."""
+
+    known: frozenset[str]
+
+
+Shape: TypeAlias = "Leaf | From | NamesBeyond | Mapping[str, Shape]"
 
 
 def values(*names: str) -> dict[str, Shape]:
@@ -64,6 +63,9 @@ def project(source: object, shape: Shape) -> Any:
         return None
     if isinstance(shape, From):
         return project(_dig(source, shape.path), shape.shape)
+    if isinstance(shape, NamesBeyond):
+        names = (name for name, value in source.items() if value not in (None, "", []))
+        return sorted(clean_text(name, _MAX_KEY_CHARS) for name in names if name not in shape.known)
     shown = {}
     for name, inner in shape.items():
         if isinstance(inner, From):
@@ -92,8 +94,6 @@ def _leaf(source: object, leaf: Leaf) -> Any:
             return clean_text(href.rpartition("/")[2], 64) if isinstance(href, str) else None
         case Leaf.TREE:
             return _tree(source, _MAX_DEPTH)
-        case Leaf.ATTRIBUTES:
-            return _attributes(source)
 
 
 def _value(source: object) -> Any:
@@ -116,19 +116,6 @@ def _tree(source: object, depth: int) -> Any:
     if isinstance(source, list):
         return [_tree(element, depth - 1) for element in source] if depth else [_DEEPER]
     return _value(source)
-
-
-def _attributes(source: object) -> dict[str, Any]:
-    shown: dict[str, Any] = {}
-    if isinstance(source, dict):
-        for name, inner in source.items():
-            if _SECRET_NAME.search(name) or isinstance(inner, dict) or inner is None:
-                continue
-            is_phone = name.lower() in _PHONES and isinstance(inner, str)
-            shown[clean_text(name, _MAX_KEY_CHARS)] = (
-                masked_phone(inner) if is_phone else _value(inner)
-            )
-    return shown
 
 
 def _dig(source: dict[str, Any], path: tuple[str, ...]) -> Any:

@@ -4,8 +4,9 @@ All tool families share one `Reader`. It knows paths, shapes and cursors, and no
 tool. It never rebuilds a next link and never gives a cursor that would lose rows.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -17,11 +18,14 @@ from okta_mcp.okta.paging import Parameter, path_of, same_list, target_of
 from okta_mcp.tools.answers import ToolError, compact_json
 from okta_mcp.tools.call import current_call
 from okta_mcp.tools.cursors import Cursors
+from okta_mcp.tools.expressions import Grammar, check
 from okta_mcp.tools.projection import Shape, project
 
 DEFAULT_LIMIT = 50
 # The text stands in an answer twice, as text and structured: together they stay below 2 MB.
 MAX_ANSWER_BYTES = 800_000
+# A list that is chosen from here reads so many pages at most before it answers with what it has.
+_READS_A_CALL = 20
 
 After = Annotated[str | None, Field(description="next_cursor of the last answer")]
 Fields = Literal["default", "full"]
@@ -32,8 +36,15 @@ Text = Annotated[str | None, Field(max_length=1024)]
 class Listing:
     """A list that a tool asks for.
 
-    `filter_example` is a correct expression for this list, shown when Okta refuses one;
-    `one_page` says why there is no second page although rows may be missing.
+    `grammars` check the expressions among `params` before anything is sent. `one_page` says why
+    there is no second page although rows may be missing. `then` are queries of the same path that
+    are read after the first one; a refusal that `tolerated` names leaves out that query only.
+
+    What Okta cannot choose by itself is chosen here: rows whose top-level texts are those of
+    `where` (None: any) and whose `name` holds `named`. Such a list, and one with `then`, is read
+    page by page until there are `at_most` rows; its cursor keeps the choice. A list of which Okta
+    always gives all is cut to `at_most` too. `prepare` rewrites a row of Okta's before the shape is
+    cut from it.
     """
 
     tool: str
@@ -41,8 +52,46 @@ class Listing:
     shape: Shape
     params: Mapping[str, Parameter]
     after: str | None = None
-    filter_example: str | None = None
+    grammars: Mapping[str, Grammar] = field(default_factory=dict)
     one_page: str | None = None
+    at_most: int | None = None
+    where: Mapping[str, str | None] = field(default_factory=dict)
+    named: str | None = None
+    then: Sequence[Mapping[str, Parameter]] = ()
+    tolerated: frozenset[str] = frozenset()
+    prepare: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+
+
+@dataclass(slots=True)
+class _Place:
+    """Where a walk through a list is: what of the page `at` was given, and what is still to do."""
+
+    at: str | None
+    given: int = 0
+    then: list[str] = field(default_factory=list)
+    where: dict[str, str] = field(default_factory=dict)
+    named: str | None = None
+    is_of_many: bool = False
+
+    @property
+    def is_walk(self) -> bool:
+        """Whether one page may hold few of the rows that were asked for."""
+        return bool(self.where or self.named or self.is_of_many)
+
+    def chooses(self, row: Any) -> bool:
+        """Whether the row is among those that were asked for."""
+        if not isinstance(row, dict):
+            return True
+        name = row.get("name")
+        return all(row.get(key) == wanted for key, wanted in self.where.items()) and (
+            self.named is None
+            or (isinstance(name, str) and self.named.casefold() in name.casefold())
+        )
+
+    def page_done(self, next_path: str | None) -> None:
+        """On to the next page, or to what comes after this list."""
+        self.given = 0
+        self.at = next_path or (self.then.pop(0) if self.then else None)
 
 
 class Reader:
@@ -62,30 +111,54 @@ class Reader:
         return shown
 
     async def rows(self, listing: Listing) -> dict[str, Any]:
-        """One page: `items`, `count`, `truncated`, `next_cursor`, and `hint` where one helps."""
-        skipped, target = self._place(listing)
-        try:
-            page = await self._page(target)
-        except OktaError as error:
-            if error.code == "bad_filter" and listing.filter_example:
-                error.details["fix"] = f"a correct example: {listing.filter_example}"
-            raise
-        if not isinstance(page.body, list):
-            raise _not_what_was_asked()
-        rows = page.body[skipped:]
-        items = _as_many_as_fit(rows, listing.shape)
-        place = f"0:{page.next_path}" if page.next_path else None
-        if len(items) < len(rows):
-            place = f"{skipped + len(items)}:{target}"
+        """One page: `items`, `count`, `truncated`, `next_cursor`, and `hint` where one helps.
+
+        `left_out` says which queries of `then` Okta refused.
+        """
+        notes = [
+            note
+            for name, grammar in listing.grammars.items()
+            if (expression := listing.params.get(name))
+            for note in check(str(expression), name, grammar)
+        ]
+        place = self._place(listing)
+        items: list[Any] = []
+        left_out: list[dict[str, Any]] = []
+        is_full, rows_read, reads = False, 0, 0
+        while place.at is not None and not is_full:
+            reads += 1
+            try:
+                page = await self._page(place.at)
+            except OktaError as error:
+                if error.code in listing.tolerated and place.is_of_many:
+                    left_out.append({"query": place.at.partition("?")[2], "code": error.code})
+                    place.page_done(None)
+                    continue
+                raise _explained(error, listing, notes) from error
+            if not isinstance(page.body, list):
+                raise _not_what_was_asked()
+            rows_read = len(page.body)
+            is_full = _filled(items, page.body, place, listing)
+            if not is_full:
+                place.page_done(page.next_path)
+            if not place.is_walk or reads >= _READS_A_CALL or len(items) == listing.at_most:
+                break
         answer: dict[str, Any] = {
             "items": items,
             "count": len(items),
-            "truncated": place is not None,
-            "next_cursor": place and self._cursors.seal(place, _binding(listing.tool)),
+            "truncated": place.at is not None,
+            "next_cursor": place.at
+            and self._cursors.seal(json.dumps(asdict(place)), _binding(listing.tool)),
         }
+        if left_out:
+            answer["left_out"] = left_out
         limit = listing.params.get("limit")
-        if listing.one_page and place is None and isinstance(limit, int) and len(rows) >= limit:
+        if listing.one_page and not place.at and isinstance(limit, int) and rows_read >= limit:
             answer |= {"truncated": True, "hint": listing.one_page}
+        elif place.is_walk and place.at and not items:
+            answer["hint"] = "none so far; go on with next_cursor"
+        elif notes and not items:
+            answer["hint"] = f"nothing was found, and {'; '.join(notes)}"
         return answer
 
     async def page(self, target: str) -> OktaPage:
@@ -111,18 +184,22 @@ class Reader:
 
     def query_of(self, listing: Listing) -> str:
         """The query that a listing really asks for: its own, or the one that its cursor keeps."""
-        return self._place(listing)[1].partition("?")[2]
+        return (self._place(listing).at or "").partition("?")[2]
 
-    def _place(self, listing: Listing) -> tuple[int, str]:
-        """How many rows of which page were already given."""
+    def _place(self, listing: Listing) -> _Place:
+        """The beginning of the list, or where its cursor says."""
         if not listing.after:
-            return 0, target_of(listing.path, listing.params)
+            return _Place(
+                target_of(listing.path, listing.params),
+                then=[target_of(listing.path, params) for params in listing.then],
+                where={name: wanted for name, wanted in listing.where.items() if wanted},
+                named=listing.named or None,
+                is_of_many=bool(listing.then),
+            )
         try:
-            place = self._cursors.open(listing.after, _binding(listing.tool))
-            skipped, _, target = place.partition(":")
-            if not same_list(listing.path, path_of(target)):
+            place = _Place(**json.loads(self._cursors.open(listing.after, _binding(listing.tool))))
+            if place.at is None or not same_list(listing.path, path_of(place.at)):
                 raise ValueError("the cursor of another object")
-            return int(skipped), target
         except ValueError as reason:
             raise InvalidArgumentError(
                 "after",
@@ -130,13 +207,15 @@ class Reader:
                 "use the cursor that the previous answer gave as `next_cursor`, with the same tool"
                 " and the same object",
             ) from reason
+        return place
 
     async def _page(self, target: str) -> OktaPage:
         if self._okta is None:
             raise ToolError(
                 "not_configured",
-                "this server has no credentials for the Okta API; set OKTA_API_TOKEN",
-                "an administrator sets OKTA_API_TOKEN and starts the server again",
+                "this server has no credentials for the Okta API",
+                "an administrator sets OKTA_API_TOKEN, or the service application by"
+                " OKTA_API_CLIENT_ID and OKTA_API_PRIVATE_KEY_FILE, and starts the server again",
             )
         call = current_call.get()
         await call.reach_okta()
@@ -146,20 +225,35 @@ class Reader:
         return page
 
 
-def _as_many_as_fit(rows: list[Any], shape: Shape) -> list[Any]:
-    items: list[Any] = []
-    size = 0
-    for row in rows:
-        item = project(row, shape)
-        if not isinstance(item, dict):
-            raise _not_what_was_asked()
-        size += len(compact_json(item).encode()) + 1
-        if size > MAX_ANSWER_BYTES:
-            if not items:
-                raise _too_large()
-            break
-        items.append(item)
-    return items
+def _filled(items: list[Any], rows: list[Any], place: _Place, listing: Listing) -> bool:
+    """Adds what is left of a page to `items`; whether the answer is full before its end."""
+    size = len(compact_json({"items": items}).encode())
+    for row in rows[place.given :]:
+        if place.chooses(row):
+            if listing.at_most is not None and len(items) >= listing.at_most:
+                return True
+            whole = listing.prepare(row) if listing.prepare and isinstance(row, dict) else row
+            item = project(whole, listing.shape)
+            if not isinstance(item, dict):
+                raise _not_what_was_asked()
+            size += len(compact_json(item).encode()) + 1
+            if size > MAX_ANSWER_BYTES:
+                if not items:
+                    raise _too_large()
+                return True
+            items.append(item)
+        place.given += 1
+    return False
+
+
+def _explained(error: OktaError, listing: Listing, notes: list[str]) -> OktaError:
+    """Okta's refusal of an expression with a correct one, and with what may have been meant."""
+    grammar = next(
+        (listing.grammars[name] for name in listing.grammars if listing.params.get(name)), None
+    )
+    if error.code == "bad_filter" and grammar:
+        error.details["fix"] = "; ".join([*notes, f"a correct example: {grammar.example}"])
+    return error
 
 
 def _binding(tool: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from okta_mcp.tools.projection import From, Leaf, Shape, values
+from okta_mcp.tools.projection import From, Leaf, NamesBeyond, Shape, values
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,27 @@ _USER_DATES = values(
     "created", "activated", "statusChanged", "lastLogin", "lastUpdated", "passwordChanged"
 )
 _USER_NAMES = values("login", "email", "firstName", "lastName", "title", "department")
+_USER_PROFILE: Mapping[str, Shape] = {
+    **_USER_NAMES,
+    **values("displayName", "secondEmail", "userType", "organization", "division"),
+    **values("employeeNumber", "costCenter", "manager", "managerId", "city"),
+    **values("countryCode", "timezone"),
+    "mobilePhone": Leaf.PHONE,
+    "primaryPhone": Leaf.PHONE,
+}
+# All of Okta's default user schema. An organisation's own attributes may hold anything, also a
+# recovery word or a badge code under any name, so only their names are shown.
+_USER_PROFILE_FULL: Mapping[str, Shape] = {
+    **_USER_PROFILE,
+    **values("middleName", "honorificPrefix", "honorificSuffix", "nickName", "profileUrl"),
+    **values("state", "zipCode", "streetAddress", "postalAddress", "locale", "preferredLanguage"),
+}
+_BLOCKS = From(("_embedded", "blocks"), values("type", "appliesTo"))
 _USER_FULL: Mapping[str, Shape] = {
     **values("id", "status"),
     **_USER_DATES,
-    "profile": Leaf.ATTRIBUTES,
+    "profile": _USER_PROFILE_FULL,
+    "customAttributes": From(("profile",), NamesBeyond(frozenset(_USER_PROFILE_FULL))),
     "typeId": From(("type", "id"), Leaf.VALUE),
     **values("realmId"),
 }
@@ -43,19 +60,19 @@ USER: Final = Shapes(
     default={
         **values("id", "status"),
         **_USER_DATES,
-        "profile": {
-            **_USER_NAMES,
-            **values("displayName", "secondEmail", "userType", "organization", "division"),
-            **values("employeeNumber", "costCenter", "manager", "managerId", "city"),
-            **values("countryCode", "timezone"),
-            "mobilePhone": Leaf.PHONE,
-            "primaryPhone": Leaf.PHONE,
-        },
+        "profile": _USER_PROFILE,
+        "blocks": _BLOCKS,
     },
-    full=_USER_FULL,
+    full={**_USER_FULL, "blocks": _BLOCKS},
 )
 
 _GROUP_NAMES = values("name", "description")
+_GROUP_STATS: Mapping[str, Shape] = {
+    "usersCount": From(("_embedded", "stats", "usersCount"), Leaf.VALUE),
+    "appsCount": From(("_embedded", "stats", "appsCount"), Leaf.VALUE),
+    # Okta's own spelling.
+    "hasAdminPrivilege": From(("_embedded", "stats", "hasAdminPrivlege"), Leaf.VALUE),
+}
 _GROUP_FULL: Mapping[str, Shape] = {
     **values("id", "type", "objectClass", "created", "lastUpdated", "lastMembershipUpdated"),
     "profile": {
@@ -64,7 +81,23 @@ _GROUP_FULL: Mapping[str, Shape] = {
     },
 }
 GROUP_ROW: Final = Shapes(
-    default={**values("id", "type"), "profile": _GROUP_NAMES}, full=_GROUP_FULL
+    default={**values("id", "type"), "profile": _GROUP_NAMES, **_GROUP_STATS},
+    full={**_GROUP_FULL, **_GROUP_STATS},
+)
+GROUP_RULE: Final = Shapes(
+    default={
+        **values("id", "name", "status"),
+        "expression": From(("conditions", "expression", "value"), Leaf.VALUE),
+        "groups": values("id", "name"),
+        "excludedUsers": From(("conditions", "people", "users", "exclude"), Leaf.VALUE),
+    },
+    full={
+        **values("id", "name", "status", "type", "created", "lastUpdated"),
+        "expression": From(("conditions", "expression", "value"), Leaf.VALUE),
+        "groups": values("id", "name"),
+        "excludedUsers": From(("conditions", "people", "users", "exclude"), Leaf.VALUE),
+        "excludedGroups": From(("conditions", "people", "groups", "exclude"), Leaf.VALUE),
+    },
 )
 GROUP: Final = Shapes(
     default={
@@ -197,6 +230,18 @@ LOG_EVENT: Final = Shapes(
     },
 )
 
+_POLICY: Mapping[str, Shape] = {
+    **values("id", "type", "name", "description", "status", "priority", "system")
+}
+_POLICY_FULL: Mapping[str, Shape] = {
+    **_POLICY,
+    **values("created", "lastUpdated"),
+    "conditions": Leaf.TREE,
+    "settings": Leaf.TREE,
+}
+POLICY_ROW: Final = Shapes(default=_POLICY, full=_POLICY_FULL)
+POLICY: Final = Shapes(default={**_POLICY, "conditions": Leaf.TREE}, full=_POLICY_FULL)
+
 _RULE: Mapping[str, Shape] = {
     **values("id", "name", "type", "status", "priority", "system"),
     "conditions": Leaf.TREE,
@@ -214,3 +259,41 @@ _ZONE: Mapping[str, Shape] = {
     "ipServiceCategories": Leaf.TREE,
 }
 NETWORK_ZONE: Final = Shapes(default=_ZONE, full={**_ZONE, **values("created", "lastUpdated")})
+
+# Never the token itself: Okta shows it once, when it is made.
+_API_TOKEN: Mapping[str, Shape] = {
+    **values("id", "name", "userId", "created", "expiresAt"),
+    "network": values("connection", "include", "exclude"),
+}
+API_TOKEN: Final = Shapes(
+    default=_API_TOKEN, full={**_API_TOKEN, **values("lastUpdated", "clientName", "tokenWindow")}
+)
+
+_DEVICE_PROFILE = values(
+    *("displayName", "platform", "manufacturer", "model", "osVersion", "registered", "managed"),
+    *("diskEncryptionType", "secureHardwarePresent", "integrityJailbreak"),
+)
+_DEVICE_USERS = From(
+    ("_embedded", "users"),
+    {
+        **values("managementStatus", "screenLockType", "created"),
+        "id": From(("user", "id"), Leaf.VALUE),
+        "login": From(("user", "profile", "login"), Leaf.VALUE),
+        "status": From(("user", "status"), Leaf.VALUE),
+    },
+)
+DEVICE: Final = Shapes(
+    default={
+        **values("id", "status", "lastUpdated"),
+        "profile": _DEVICE_PROFILE,
+        "users": _DEVICE_USERS,
+    },
+    full={
+        **values("id", "status", "created", "lastUpdated", "resourceType"),
+        "profile": {
+            **_DEVICE_PROFILE,
+            **values("serialNumber", "udid", "imei", "meid", "sid"),
+        },
+        "users": _DEVICE_USERS,
+    },
+)

@@ -8,13 +8,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from okta_mcp.okta.ids import InvalidArgumentError, is_okta_id, user_segment
+from okta_mcp.okta.paging import target_of
 from okta_mcp.tools.answers import OktaTool, okta_tool
+from okta_mcp.tools.grammars import USERS_FILTER, USERS_SEARCH
 from okta_mcp.tools.reader import DEFAULT_LIMIT, After, Fields, Listing, Reader, Text
 from okta_mcp.tools.schemas import EVENTUAL, list_schema, object_schema
 from okta_mcp.tools.shapes import APP_LINK, FACTOR, GROUP_ROW, USER, USER_ROW
-
-_SEARCH_EXAMPLE = 'status eq "ACTIVE" and profile.department eq "Sales"'
-_FILTER_EXAMPLE = 'status eq "LOCKED_OUT" or profile.login eq "ann@example.com"'
 
 UserId = Annotated[str, Field(description="id or login")]
 
@@ -32,7 +31,10 @@ class UserTools:
             okta_tool(
                 self.get_okta_user,
                 title="Get a person",
-                description="One person by id or login: profile, status, dates.",
+                description=(
+                    "One person by id or login: profile, status, dates; expand=blocks: locks on"
+                    " sign-in from unknown devices."
+                ),
                 scopes=scopes,
                 output_schema=object_schema(USER.full),
             ),
@@ -41,8 +43,8 @@ class UserTools:
                 title="List people",
                 description=(
                     "People of the organisation. search is the most capable"
-                    f" ({_SEARCH_EXAMPLE}; sw, gt, lt, pr; co only on names, login, email; no ne;"
-                    " lastLogin cannot be searched). q matches the start of name or email."
+                    f" ({USERS_SEARCH.example}; sw, gt, lt, pr; co only on names, login, email;"
+                    " no ne; lastLogin cannot be searched). q matches the start of name or email."
                     " Without search or filter deprovisioned people are left out."
                 ),
                 scopes=scopes,
@@ -74,8 +76,13 @@ class UserTools:
             ),
         ]
 
-    async def get_okta_user(self, user_id: UserId, fields: Fields = "default") -> dict[str, Any]:
-        path = f"/api/v1/users/{user_segment(user_id)}"
+    async def get_okta_user(
+        self,
+        user_id: UserId,
+        expand: Literal["blocks"] | None = None,
+        fields: Fields = "default",
+    ) -> dict[str, Any]:
+        path = target_of(f"/api/v1/users/{user_segment(user_id)}", {"expand": expand})
         return await self._reader.one(path, USER.of(fields))
 
     async def list_okta_users(
@@ -104,7 +111,7 @@ class UserTools:
                     "limit": limit,
                 },
                 after=after,
-                filter_example=_SEARCH_EXAMPLE if search else _FILTER_EXAMPLE,
+                grammars={"search": USERS_SEARCH, "filter": USERS_FILTER},
                 one_page="q gives one page only; use search to see everybody" if q else None,
             )
         )

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from okta_mcp.okta.ids import InvalidArgumentError
 from okta_mcp.tools.call import current_call
+from okta_mcp.tools.parameter_limits import ForbiddenParameterError
 from okta_mcp.tools.phrases import PhraseError, okta_time, period_of
 
 # Okta keeps events for 90 days and refuses windows that begin more than 180 days ago.
@@ -38,7 +39,8 @@ class Window:
 def window(since: str | None, until: str | None, now: float, default: timedelta) -> Window:
     """The window that was asked for; `default` is its length where only one end or none is given.
 
-    Raises `InvalidArgumentError`, also for a window that the caller's role may not ask for.
+    Raises `InvalidArgumentError`, and `ForbiddenParameterError` for a window that the caller's role
+    may not ask for.
     """
     moment = datetime.fromtimestamp(now, UTC)
     longest = current_call.get().longest_window_days
@@ -63,12 +65,12 @@ def window(since: str | None, until: str | None, now: float, default: timedelta)
 
 
 def check_length(since: datetime, until: datetime) -> None:
-    """Raises `InvalidArgumentError` for a window longer than the caller's role may ask for."""
+    """Raises `ForbiddenParameterError` for a window longer than the caller's role may ask for."""
     longest = current_call.get().longest_window_days
     if longest is not None and until - since > timedelta(days=longest) + _TOLERANCE:
-        raise InvalidArgumentError(
+        raise ForbiddenParameterError(
             "since",
-            f"your role may ask for at most {longest:g} days of the system log at once",
+            f"at most {longest:g} days of the system log at once",
             f"give a since at most {longest:g} days before until",
         )
 

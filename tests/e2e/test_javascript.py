@@ -13,6 +13,7 @@ import pytest
 from tests.vocabulary.browser import Browser
 from tests.vocabulary.mcp_clients import signs_in
 from tests.vocabulary.processes import CHECKOUT, ServerProcess
+from tests.vocabulary.roles import VIEWER_TOOLS
 
 SDK = "@modelcontextprotocol/sdk@1.32"
 EXAMPLE = CHECKOUT / "docs" / "examples" / "client.mjs"
@@ -54,6 +55,6 @@ async def test_the_example_logs_in_and_calls_a_tool(with_sdk: Path, server: Serv
     assert process.returncode == 0, errors.decode()
     lines = [json.loads(line) for line in output.decode().splitlines()]
     names = [line["tool"] for line in lines if "tool" in line]
-    assert len(names) == 12
+    assert len(names) == VIEWER_TOOLS
     assert "list_okta_users" in names
     assert lines[-1]["result"]["count"] >= 1

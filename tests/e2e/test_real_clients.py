@@ -14,10 +14,15 @@ from tests.vocabulary.browser import Browser
 from tests.vocabulary.mcp_clients import BrowserTasks, MemoryStorage, sdk_client
 from tests.vocabulary.oauth_client import OAuthClient, connected
 from tests.vocabulary.processes import SandboxProcess, ServerProcess
+from tests.vocabulary.roles import SECURITY_ADMIN_TOOLS, SUPER_ADMIN_TOOLS, VIEWER_TOOLS
 
 pytestmark = pytest.mark.usefixtures("sandbox")
 
-ROLES = [("Nora Lind", 18), ("Sami Korhonen", 17), ("Hana Novak", 12)]
+ROLES = [
+    ("Nora Lind", SUPER_ADMIN_TOOLS),
+    ("Sami Korhonen", SECURITY_ADMIN_TOOLS),
+    ("Hana Novak", VIEWER_TOOLS),
+]
 # A call of each tool that answers with something, given ids found by the calls before it.
 CALLS: list[tuple[str, dict[str, str]]] = [
     ("list_okta_users", {"q": "ann"}),
@@ -116,7 +121,7 @@ async def test_the_sdk_refreshes_without_a_browser(server: ServerProcess) -> Non
         assert before is not None
         # The SDK's own record of the expiry is in the future; a token that is gone forces it.
         storage.tokens = before.model_copy(update={"access_token": "omcp_at_gone"})
-        assert len((await client.list_tools()).tools) == 12
+        assert len((await client.list_tools()).tools) == VIEWER_TOOLS
 
 
 async def test_a_refused_tool_is_unknown_to_the_sdk(server: ServerProcess) -> None:
@@ -132,7 +137,7 @@ async def test_fastmcps_client_logs_in_lists_and_calls(
     browser = BrowserTasks("Sami Korhonen")
     monkeypatch.setattr(webbrowser, "open", browser.open)
     async with FastMCPClient(server.mcp_url, auth=OAuth(server.mcp_url)) as client:
-        assert len(await client.list_tools()) == 17
+        assert len(await client.list_tools()) == SECURITY_ADMIN_TOOLS
         result = await client.call_tool("list_okta_users", {"q": "ann"})
         assert result.structured_content["count"] >= 1
     await browser.done()

@@ -41,6 +41,7 @@ REFUSED = [
     ({"STORE_URL": "mysql://x"}, "STORE_URL"),
     ({"AUDIT_LOG": "/no/such/folder/audit.jsonl"}, "AUDIT_LOG"),
     ({"GROUP_TO_ROLE_VIEWER": ""}, "GROUP_TO_ROLE_VIEWER"),
+    ({"POLICY_FILE": "/no/such/policy.toml"}, "POLICY_FILE"),
 ]
 
 

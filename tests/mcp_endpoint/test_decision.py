@@ -8,25 +8,38 @@ import pytest
 from okta_mcp.mcp_endpoint.decision import ROLE_METHODS, Verdict, verdict
 from okta_mcp.mcp_endpoint.messages import Message, MessageError, parsed
 from okta_mcp.rbac.families import FAMILY_SCOPES
-from okta_mcp.rbac.policy import Role, policy_from
+from okta_mcp.rbac.policy import SHIPPED_ROLES, SUPER_ADMIN, VIEWER, Policy, Role
 from okta_mcp.rbac.principal import Principal
 from okta_mcp.rbac.roles import RoleDecision
 
-POLICY = policy_from(
+POLICY = Policy(
+    SHIPPED_ROLES,
     {
-        "tools": {"look": "viewer", "dig": "super-admin"},
-        "resources": {"user://me": "viewer", "okta://secret": "super-admin"},
+        "tools": {"look": VIEWER, "dig": SUPER_ADMIN},
+        "resources": {
+            "user://me": VIEWER,
+            "okta://secret": SUPER_ADMIN,
+            "okta://errors/{code}": VIEWER,
+            "okta://reports/{report_id}": SUPER_ADMIN,
+        },
+        "prompts": {"triage": VIEWER, "posture": SUPER_ADMIN},
     },
     {
         "tools": {"look": ("okta.users.read",), "dig": ("okta.logs.read",)},
-        "resources": {"user://me": (), "okta://secret": ()},
+        "resources": {
+            "user://me": (),
+            "okta://secret": (),
+            "okta://errors/{code}": (),
+            "okta://reports/{report_id}": (),
+        },
+        "prompts": {"triage": (), "posture": ()},
     },
 )
 ALL = frozenset(FAMILY_SCOPES)
 
 
 def person(
-    role: Role | None = Role.VIEWER, scopes: frozenset[str] = ALL, *, is_known: bool = True
+    role: Role | None = VIEWER, scopes: frozenset[str] = ALL, *, is_known: bool = True
 ) -> Principal:
     decision = RoleDecision(role, (), "management_api") if is_known else None
     return Principal("00u", "ann@example.com", "Ann", "c", "Client", "00u/g", scopes, decision)
@@ -37,14 +50,18 @@ def asked(method: str, request_id: Any = 1, **params: Any) -> Message:
     return parsed(json.dumps(body).encode())
 
 
+def completion(kind: str, **which: Any) -> dict[str, Any]:
+    return {"ref": {"type": kind, **which}, "argument": {"name": "user", "value": "a"}}
+
+
 REFUSED_TOOLS = [
-    ("unheard", Role.SUPER_ADMIN, ALL, "unknown"),
-    ("LOOK", Role.SUPER_ADMIN, ALL, "unknown"),
-    ("look ", Role.SUPER_ADMIN, ALL, "unknown"),
-    ("user://me", Role.SUPER_ADMIN, ALL, "unknown"),
+    ("unheard", SUPER_ADMIN, ALL, "unknown"),
+    ("LOOK", SUPER_ADMIN, ALL, "unknown"),
+    ("look ", SUPER_ADMIN, ALL, "unknown"),
+    ("user://me", SUPER_ADMIN, ALL, "unknown"),
     ("look", None, ALL, "no_role"),
-    ("dig", Role.VIEWER, ALL, "role"),
-    ("look", Role.VIEWER, frozenset(), "scope"),
+    ("dig", VIEWER, ALL, "role"),
+    ("look", VIEWER, frozenset(), "scope"),
 ]
 
 
@@ -84,13 +101,15 @@ def test_nothing_in_the_message_makes_a_role(params: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("uri", "role", "reason"),
     [
-        ("okta://secret", Role.VIEWER, "role"),
+        ("okta://secret", VIEWER, "role"),
         ("user://me", None, "no_role"),
-        ("user://ME", Role.SUPER_ADMIN, "unknown"),
-        ("user://me/", Role.SUPER_ADMIN, "unknown"),
-        ("user://me?x", Role.SUPER_ADMIN, "unknown"),
-        ("file:///etc/passwd", Role.SUPER_ADMIN, "unknown"),
-        ("look", Role.SUPER_ADMIN, "unknown"),
+        ("user://ME", SUPER_ADMIN, "unknown"),
+        ("user://me/", SUPER_ADMIN, "unknown"),
+        ("user://me?x", SUPER_ADMIN, "unknown"),
+        ("file:///etc/passwd", SUPER_ADMIN, "unknown"),
+        ("look", SUPER_ADMIN, "unknown"),
+        ("okta://reports/r1", VIEWER, "role"),
+        ("okta://reports/r1/x", SUPER_ADMIN, "unknown"),
     ],
 )
 def test_a_refused_resource_is_answered_like_one_that_does_not_exist(
@@ -108,9 +127,50 @@ def test_a_refused_resource_is_answered_like_one_that_does_not_exist(
 
 
 @pytest.mark.parametrize(
+    ("name", "role", "reason"),
+    [
+        ("posture", VIEWER, "role"),
+        ("triage", None, "no_role"),
+        ("Triage", SUPER_ADMIN, "unknown"),
+        ("look", SUPER_ADMIN, "unknown"),
+        ("", SUPER_ADMIN, "unknown"),
+    ],
+)
+@pytest.mark.parametrize("method", ["prompts/get", "completion/complete"])
+def test_a_refused_prompt_is_answered_like_one_that_does_not_exist(
+    name: str, role: Role | None, reason: str, method: str
+) -> None:
+    """B-07: also where only a value for one of its arguments is asked for."""
+    params = {"name": name} if method == "prompts/get" else completion("ref/prompt", name=name)
+    judged = verdict(asked(method, **params), person(role), POLICY)
+    assert judged.answer is not None
+    assert judged.answer["error"] == {"code": -32602, "message": f"Unknown prompt: {name}"}
+    assert (judged.event, judged.reason) == ("prompt.refused", reason)
+
+
+@pytest.mark.parametrize(
+    ("uri", "role", "reason"),
+    [
+        ("okta://reports/{report_id}", VIEWER, "role"),
+        ("okta://reports/{other}", SUPER_ADMIN, "unknown"),
+        ("triage", SUPER_ADMIN, "unknown"),
+    ],
+)
+def test_nothing_is_completed_in_a_template_that_the_role_does_not_have(
+    uri: str, role: Role, reason: str
+) -> None:
+    """B-07."""
+    message = asked("completion/complete", **completion("ref/resource", uri=uri))
+    judged = verdict(message, person(role), POLICY)
+    assert judged.answer is not None
+    assert judged.answer["error"]["message"] == f"Resource not found: {uri!r}"
+    assert (judged.event, judged.reason) == ("resource.refused", reason)
+
+
+@pytest.mark.parametrize(
     "method",
     [
-        "completion/complete",
+        "completion/Complete",
         "resources/subscribe",
         "resources/unsubscribe",
         "sampling/createMessage",
@@ -127,7 +187,7 @@ def test_a_refused_resource_is_answered_like_one_that_does_not_exist(
 )
 def test_a_method_that_is_not_listed_does_not_exist(method: str) -> None:
     """B-07."""
-    judged = verdict(asked(method, name="look"), person(Role.SUPER_ADMIN), POLICY)
+    judged = verdict(asked(method, name="look"), person(SUPER_ADMIN), POLICY)
     assert judged.answer is not None
     assert judged.answer["error"]["code"] == -32601
 
@@ -139,6 +199,13 @@ def test_a_method_that_is_not_listed_does_not_exist(method: str) -> None:
         ("tools/call", {"name": ["look"]}),
         ("resources/read", {}),
         ("resources/read", {"uri": None}),
+        ("prompts/get", {"name": 1}),
+        ("completion/complete", {}),
+        ("completion/complete", {"ref": "triage"}),
+        ("completion/complete", {"ref": {"type": "ref/prompt"}}),
+        ("completion/complete", {"ref": {"type": "ref/prompt", "uri": "user://me"}}),
+        ("completion/complete", {"ref": {"type": "ref/resource", "uri": ["user://me"]}}),
+        ("completion/complete", {"ref": {"type": "ref/tool", "name": "look"}}),
     ],
 )
 def test_a_call_without_a_name_is_no_message(method: str, params: dict[str, Any]) -> None:
@@ -154,6 +221,19 @@ def test_a_call_without_a_name_is_no_message(method: str, params: dict[str, Any]
         (
             asked("resources/read", uri="user://me"),
             Verdict(None, "resource.read", None, "user://me"),
+        ),
+        (
+            asked("resources/read", uri="okta://errors/not_found"),
+            Verdict(None, "resource.read", None, "okta://errors/not_found"),
+        ),
+        (asked("prompts/get", name="triage"), Verdict(event="prompt.given", subject="triage")),
+        (
+            asked("completion/complete", **completion("ref/prompt", name="triage")),
+            Verdict(event="completion.given", subject="triage"),
+        ),
+        (
+            asked("completion/complete", **completion("ref/resource", uri="okta://errors/{code}")),
+            Verdict(event="completion.given", subject="okta://errors/{code}"),
         ),
         (asked("tools/list"), Verdict(event="tools.listed")),
         (asked("resources/list"), Verdict()),
@@ -179,4 +259,5 @@ def test_every_method_that_shows_or_uses_data_needs_a_role() -> None:
         "resources/read",
         "prompts/list",
         "prompts/get",
+        "completion/complete",
     } == ROLE_METHODS

@@ -10,7 +10,7 @@ import pytest
 from okta_mcp.audit.writer import Audit
 from okta_mcp.oauth_proxy.grants import Grants, Lifetimes
 from okta_mcp.oauth_proxy.upstreams import Upstreams
-from okta_mcp.okta.oidc import LoginUnavailableError
+from okta_mcp.okta.authorization_server import LoginUnavailableError
 from okta_mcp.stores.memory import MemoryStore
 from okta_mcp.stores.records import Client, Records, digest
 from okta_mcp.stores.sealing import Sealer
@@ -91,8 +91,10 @@ def okta_login() -> RevokingLogin:
 
 
 @pytest.fixture
-def upstreams(records: Records, sealer: Sealer, okta_login: RevokingLogin) -> Upstreams:
-    return Upstreams(records, sealer, okta_login, ttl_seconds=86_400)  # type: ignore[arg-type]
+def upstreams(
+    records: Records, sealer: Sealer, okta_login: RevokingLogin, clock: Clock
+) -> Upstreams:
+    return Upstreams(records, sealer, okta_login, ttl_seconds=86_400, now=clock)  # type: ignore[arg-type]
 
 
 @pytest.fixture

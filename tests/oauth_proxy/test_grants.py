@@ -12,7 +12,7 @@ from okta_mcp.oauth_proxy.grants import Grants
 from okta_mcp.oauth_proxy.tokens import ACCESS_TOKEN, CODE, REFRESH_TOKEN
 from okta_mcp.oauth_proxy.upstreams import Upstreams
 from okta_mcp.okta.oidc import s256
-from okta_mcp.rbac.policy import Role
+from okta_mcp.rbac.policy import VIEWER
 from okta_mcp.stores.interface import Kind, StoreFullError
 from okta_mcp.stores.records import CheckedRequest, Client, Records, Session, digest
 from tests.oauth_proxy.conftest import (
@@ -53,7 +53,7 @@ class Setting:
     ) -> str:
         session = Session("k", user_id, "ann@example.com", "Ann", 0.0, "sealed", upstream_id)
         request = CheckedRequest("id", client.client_id, REDIRECT_URI, scopes, s256(VERIFIER))
-        return await self.grants.open(session, client, request, scopes, Role.VIEWER)
+        return await self.grants.open(session, client, request, scopes, VIEWER)
 
     async def redeem(
         self,
@@ -542,7 +542,7 @@ async def test_oktas_refresh_token_is_stored_sealed(upstreams: Upstreams, record
     upstream_id = await upstreams.keep("okta-refresh")
     kept = await records.upstreams.get(upstream_id)
     assert "okta-refresh" not in repr(kept)
-    await upstreams.write(upstream_id, "okta-refresh-2")
+    await upstreams.replace(upstream_id, "okta-refresh", "okta-refresh-2")
     assert await upstreams.read(upstream_id) == "okta-refresh-2"
 
 

@@ -70,7 +70,11 @@ async def test_another_servers_cookie_is_no_session(
     records: Records, clock: Clock, sessions: Sessions
 ) -> None:
     other = Sessions(
-        records, Sealer((SECRET + b"x",), "kept"), Cookies(is_https=False), ttl_seconds=60, now=clock
+        records,
+        Sealer((SECRET + b"x",), "kept"),
+        Cookies(is_https=False),
+        ttl_seconds=60,
+        now=clock,
     )
     cookie, _ = await started(other)
     assert await sessions.of(bringing(cookie)) is None

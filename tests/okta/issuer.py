@@ -12,6 +12,8 @@ import respx
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from okta_mcp.okta.authorization_server import AuthorizationServer
+from okta_mcp.okta.client_authentication import ClientAuthentication, SecretInHeader
 from okta_mcp.okta.oidc import OktaLogin
 from tests.okta.conftest import ORG, START, FakeTime
 
@@ -116,14 +118,16 @@ def serve(okta: respx.MockRouter, *keys: str, **changes: Any) -> None:
 
 
 def login_at(
-    http: httpx.AsyncClient, clock: FakeTime, *, auth_method: str = "client_secret_basic"
+    http: httpx.AsyncClient,
+    clock: FakeTime,
+    *,
+    authentication: ClientAuthentication | None = None,
+    acr_values: tuple[str, ...] = (),
 ) -> OktaLogin:
     return OktaLogin(
-        http,
-        issuer=ORG,
-        client_id=CLIENT_ID,
-        client_secret=CLIENT_SECRET,
-        auth_method=auth_method,
+        AuthorizationServer(http, issuer=ORG, client_id=CLIENT_ID, now=clock.now),
+        authentication or SecretInHeader(CLIENT_ID, CLIENT_SECRET),
         redirect_uri=REDIRECT_URI,
         now=clock.now,
+        acr_values=acr_values,
     )

@@ -9,13 +9,14 @@ import pytest
 import respx
 
 from okta_mcp import __version__
-from okta_mcp.okta import api as api_module
-from okta_mcp.okta.api import OktaApi
-from okta_mcp.okta.credentials import ApiToken
+from okta_mcp.okta import exchange
+from okta_mcp.okta.api import OktaApi, OktaPage
+from okta_mcp.okta.credentials import ApiToken, Caller
 from okta_mcp.okta.errors import OktaError, OktaRateLimitedError
 from tests.okta.conftest import ORG, START, FakeTime, rate_headers
 
 USERS = "/api/v1/users"
+ANN = Caller("00u1ann")
 LIMIT = {"errorCode": "E0000047", "errorSummary": "API call exceeded rate limit"}
 
 
@@ -115,7 +116,7 @@ async def test_a_timeout_is_told_and_not_repeated(
 async def test_a_body_that_drips_is_a_timeout(
     api: OktaApi, okta: respx.MockRouter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api_module, "_ATTEMPT_SECONDS", 0.0)
+    monkeypatch.setattr(exchange, "LONGEST_SECONDS", 0.0)
 
     async def never(_: httpx.Request) -> httpx.Response:
         await asyncio.Event().wait()
@@ -292,6 +293,72 @@ async def test_no_more_calls_are_in_flight_than_allowed(
         api = OktaApi(http, ORG, ApiToken("x"), concurrency=3, now=clock.now, sleep=clock.sleep)
         await asyncio.gather(*(api.get(USERS) for _ in range(20)))
     assert most == 3
+
+
+class Renewing:
+    """Credentials that change after each refusal; `helps` is what they answer to one."""
+
+    def __init__(self, *, helps: bool) -> None:
+        self._helps = helps
+        self.callers: list[Caller | None] = []
+        self.refusals: list[int] = []
+
+    async def headers(self, method: str, url: str, caller: Caller | None) -> dict[str, str]:
+        self.callers.append(caller)
+        return {"Authorization": f"{method} {url} {len(self.refusals)}"}
+
+    async def refused(self, status: int, headers: httpx.Headers, caller: Caller | None) -> bool:
+        self.refusals.append(status)
+        return self._helps
+
+
+async def with_credentials(credentials: Renewing, clock: FakeTime) -> OktaPage:
+    async with httpx.AsyncClient(verify=False) as http:
+        api = OktaApi(http, ORG, credentials, concurrency=2, now=clock.now, sleep=clock.sleep)
+        return await api.get(USERS, caller=ANN)
+
+
+@pytest.mark.parametrize("status", [400, 401])
+async def test_refused_credentials_are_renewed_once(
+    okta: respx.MockRouter, clock: FakeTime, status: int
+) -> None:
+    credentials = Renewing(helps=True)
+    okta.get(USERS).mock(side_effect=[httpx.Response(status), httpx.Response(200, json=[])])
+    await with_credentials(credentials, clock)
+    assert [call.request.headers["Authorization"][-1] for call in okta.calls] == ["0", "1"]
+    assert (credentials.callers, credentials.refusals) == ([ANN, ANN], [status])
+
+
+@pytest.mark.parametrize(("helps", "calls"), [(False, 1), (True, 2)])
+async def test_credentials_that_stay_refused_are_an_error(
+    okta: respx.MockRouter, clock: FakeTime, helps: bool, calls: int
+) -> None:
+    credentials = Renewing(helps=helps)
+    okta.get(USERS).respond(401, json={"errorCode": "E0000011"})
+    with pytest.raises(OktaError, match="okta_unauthorized"):
+        await with_credentials(credentials, clock)
+    assert (len(okta.calls), credentials.refusals) == (calls, [401])
+
+
+async def test_an_attempt_with_new_credentials_takes_a_place_too(
+    okta: respx.MockRouter, clock: FakeTime
+) -> None:
+    said = rate_headers(limit=1, remaining=0, reset=START + 40, date=START)
+    okta.get(USERS).mock(httpx.Response(401, headers=said))
+    with pytest.raises(OktaRateLimitedError):
+        await with_credentials(Renewing(helps=True), clock)
+    assert len(okta.calls) == 1
+
+
+@pytest.mark.parametrize("status", [403, 404, 429, 500])
+async def test_credentials_hear_of_no_other_refusal(
+    okta: respx.MockRouter, clock: FakeTime, status: int
+) -> None:
+    credentials = Renewing(helps=True)
+    okta.get(USERS).respond(status)
+    with pytest.raises(OktaError):
+        await with_credentials(credentials, clock)
+    assert credentials.refusals == []
 
 
 async def test_what_is_sent(api: OktaApi, okta: respx.MockRouter) -> None:

@@ -8,6 +8,7 @@ import pytest
 import respx
 
 from okta_mcp.okta.api import OktaApi
+from okta_mcp.okta.authorization_server import LoginRefusedError
 from okta_mcp.okta.directory import (
     ClaimsDirectory,
     DirectoryUnavailableError,
@@ -17,7 +18,8 @@ from okta_mcp.okta.directory import (
     PersonInactiveError,
     SignInAgainError,
 )
-from okta_mcp.okta.oidc import LoginRefusedError, UpstreamTokens
+from okta_mcp.okta.oidc import UpstreamTokens
+from okta_mcp.okta.sign_ins import SignIns
 from tests.okta.conftest import ORG, FakeTime
 from tests.okta.issuer import (
     ACCESS_TOKEN,
@@ -184,8 +186,9 @@ class Kept:
     async def read(self, upstream_id: str) -> str | None:
         return self.tokens.get(upstream_id)
 
-    async def write(self, upstream_id: str, refresh_token: str) -> None:
-        self.tokens[upstream_id] = refresh_token
+    async def replace(self, upstream_id: str, old: str, new: str) -> None:
+        assert self.tokens[upstream_id] == old
+        self.tokens[upstream_id] = new
 
 
 @pytest.fixture
@@ -199,7 +202,8 @@ async def claimed(
 ) -> AsyncIterator[ClaimsDirectory]:
     serve(okta)
     async with httpx.AsyncClient(verify=False) as http:
-        yield ClaimsDirectory(login_at(http, clock), kept.read, kept.write)
+        login = login_at(http, clock)
+        yield ClaimsDirectory(login, SignIns(login, kept, clock.now).refreshed)
 
 
 @pytest.mark.parametrize(

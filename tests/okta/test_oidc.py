@@ -7,18 +7,15 @@ from typing import Any
 from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
 
 import httpx
+import jwt
 import pytest
 import respx
 
-from okta_mcp.okta.oidc import (
-    LoginRefusedError,
-    LoginUnavailableError,
-    OktaLogin,
-    callback_refusal,
-    new_verifier,
-    s256,
-)
-from tests.okta.conftest import ORG, FakeTime
+from okta_mcp.okta.authorization_server import LoginRefusedError, LoginUnavailableError
+from okta_mcp.okta.client_authentication import SecretInForm, SignedAssertion
+from okta_mcp.okta.client_key import ClientKey
+from okta_mcp.okta.oidc import OktaLogin, callback_refusal, new_verifier, s256
+from tests.okta.conftest import ORG, START, FakeTime
 from tests.okta.issuer import (
     ACCESS_TOKEN,
     CLIENT_ID,
@@ -31,6 +28,8 @@ from tests.okta.issuer import (
     id_token,
     jwks,
     login_at,
+    private_key,
+    public_pem,
     serve,
     token_answer,
 )
@@ -385,6 +384,9 @@ async def test_revoking_while_okta_is_away_is_an_error_of_ours(
         ("temporarily_unavailable", "", "okta_unreachable"),
         ("server_error", "The groups claim is over its limit.", "too_many_groups"),
         ("login_required", "", "okta_refused"),
+        ("consent_required", "You are not allowed any of them.", "scopes_not_granted"),
+        ("invalid_scope", "One or more scopes are not configured.", "scopes_not_granted"),
+        ("unmet_authentication_requirements", "", "sign_in_too_weak"),
         ("unheard_of", "<script>alert(1)</script>", "okta_refused"),
         ("", "", "okta_refused"),
     ],
@@ -423,10 +425,94 @@ async def test_client_secret_post_sends_the_secret_in_the_form_only(
     """U-25."""
     serve(okta)
     route = okta.post(TOKEN).mock(return_value=token_answer())
-    await login_at(http, clock, auth_method="client_secret_post").exchanged("c", "v", NONCE)
+    in_form = SecretInForm(CLIENT_ID, CLIENT_SECRET)
+    await login_at(http, clock, authentication=in_form).exchanged("c", "v", NONCE)
     assert form_of(route)["client_id"] == CLIENT_ID
     assert form_of(route)["client_secret"] == CLIENT_SECRET
     assert "authorization" not in route.calls.last.request.headers
+
+
+async def test_private_key_jwt_sends_an_assertion_and_no_secret(
+    http: httpx.AsyncClient, okta: respx.MockRouter, clock: FakeTime
+) -> None:
+    """U-25, okta-facts 1.3: for the endpoint that is called, short, and new each time."""
+    serve(okta)
+    token = okta.post(TOKEN).mock(return_value=token_answer())
+    revoke = okta.post("/oauth2/v1/revoke").respond(200)
+    signed = SignedAssertion(CLIENT_ID, ClientKey(private_key("ours"), "our-key"), clock.now)
+    login = login_at(http, clock, authentication=signed)
+    await login.exchanged("c", "v", NONCE)
+    await login.revoke("okta-refresh")
+    identifiers = set()
+    for route, endpoint in ((token, "token_endpoint"), (revoke, "revocation_endpoint")):
+        form = form_of(route)
+        assert form["client_assertion_type"].endswith(":client-assertion-type:jwt-bearer")
+        claims = jwt.decode(
+            form["client_assertion"],
+            public_pem("ours"),
+            ["RS256"],
+            audience=ENDPOINTS[endpoint],
+            options={"verify_exp": False, "verify_iat": False},
+        )
+        assert (claims["iss"], claims["sub"]) == (CLIENT_ID, CLIENT_ID)
+        assert (claims["iat"], claims["exp"]) == (START, START + 300)
+        assert jwt.get_unverified_header(form["client_assertion"])["kid"] == "our-key"
+        assert "client_secret" not in form
+        assert "authorization" not in route.calls.last.request.headers
+        identifiers.add(claims["jti"])
+    assert len(identifiers) == 2
+
+
+@pytest.mark.parametrize("acr", ["urn:okta:loa:1fa:any", "", None, 7, ["phr"], REMOVED], ids=str)
+async def test_a_sign_in_weaker_than_asked_is_refused_and_given_back(
+    acr: Any, http: httpx.AsyncClient, okta: respx.MockRouter, clock: FakeTime
+) -> None:
+    serve(okta)
+    okta.post(TOKEN).mock(return_value=token_answer(id_token=id_token(acr=acr)))
+    revoke = okta.post("/oauth2/v1/revoke").respond(200)
+    with pytest.raises(LoginRefusedError) as caught:
+        await login_at(http, clock, acr_values=("phr", "phrh")).exchanged("c", "v", NONCE)
+    assert caught.value.reason == "sign_in_too_weak"
+    assert form_of(revoke)["token"] == "okta-refresh-2"
+
+
+async def test_a_weak_sign_in_is_refused_even_if_okta_cannot_take_it_back(
+    http: httpx.AsyncClient, okta: respx.MockRouter, clock: FakeTime
+) -> None:
+    serve(okta)
+    okta.post(TOKEN).mock(return_value=token_answer())
+    okta.post("/oauth2/v1/revoke").mock(side_effect=httpx.ConnectError("gone"))
+    with pytest.raises(LoginRefusedError):
+        await login_at(http, clock, acr_values=("phr",)).exchanged("c", "v", NONCE)
+
+
+async def test_a_sign_in_as_strong_as_one_of_the_asked_is_taken(
+    http: httpx.AsyncClient, okta: respx.MockRouter, clock: FakeTime
+) -> None:
+    serve(okta)
+    okta.post(TOKEN).mock(return_value=token_answer(id_token=id_token(acr="phrh")))
+    login = login_at(http, clock, acr_values=("phr", "phrh"))
+    assert (await login.exchanged("c", "v", NONCE)).claims["acr"] == "phrh"
+
+
+async def test_strength_is_not_asked_again_at_a_refresh(
+    http: httpx.AsyncClient, okta: respx.MockRouter, clock: FakeTime
+) -> None:
+    """Okta need not repeat `acr`; the sign-in is the same."""
+    serve(okta)
+    okta.post(TOKEN).mock(return_value=token_answer(id_token=id_token(nonce=REMOVED)))
+    tokens = await login_at(http, clock, acr_values=("phr",)).refreshed("okta-refresh-1")
+    assert "acr" not in tokens.claims
+
+
+async def test_acr_values_are_asked_in_their_order(
+    http: httpx.AsyncClient, okta: respx.MockRouter, clock: FakeTime
+) -> None:
+    serve(okta)
+    url = await login_at(http, clock, acr_values=("phrh", "phr")).authorization_url(
+        state="s", nonce=NONCE, verifier="v", scopes=("openid",), force_login=False
+    )
+    assert parse_qs(urlsplit(url).query)["acr_values"] == ["phrh phr"]
 
 
 async def test_a_refresh_sends_the_token_and_needs_no_nonce(

@@ -13,16 +13,16 @@ from okta_mcp.okta.directory import (
     SignInAgainError,
 )
 from okta_mcp.okta.oidc import UpstreamTokens
-from okta_mcp.rbac.policy import Role
+from okta_mcp.rbac.policy import SECURITY_ADMIN, SUPER_ADMIN, VIEWER, Role
 from okta_mcp.rbac.roles import LiveRoles, RoleDecision, RoleMapping
 from tests.vocabulary.clock import Clock
 
 SOC_ID = "00g1emaKYZTWRYYRRTSK"
 MAPPING = RoleMapping(
     {
-        Role.SUPER_ADMIN: ("owners",),
-        Role.SECURITY_ADMIN: ("soc", SOC_ID),
-        Role.VIEWER: ("staff", "Help Desk, EMEA", "soc"),
+        VIEWER: ("staff", "Help Desk, EMEA", "soc"),
+        SECURITY_ADMIN: ("soc", SOC_ID),
+        SUPER_ADMIN: ("owners",),
     }
 )
 ANN = "00uann1234567890abcd"
@@ -77,18 +77,18 @@ def test_nobody_has_a_role_without_groups() -> None:
 @pytest.mark.parametrize(
     ("groups", "role", "matched"),
     [
-        ((okta_group("staff"),), Role.VIEWER, ("staff",)),
-        ((okta_group("Help Desk, EMEA"),), Role.VIEWER, ("Help Desk, EMEA",)),
-        ((okta_group("soc"),), Role.SECURITY_ADMIN, ("soc",)),
-        ((okta_group("staff"), okta_group("owners")), Role.SUPER_ADMIN, ("owners",)),
-        ((okta_group("owners"), okta_group("soc")), Role.SUPER_ADMIN, ("owners",)),
-        ((okta_group("anything", SOC_ID),), Role.SECURITY_ADMIN, ("anything",)),
-        ((Group("anything", SOC_ID, "APP_GROUP"),), Role.SECURITY_ADMIN, ("anything",)),
-        ((Group("owners", "00gb", "BUILT_IN"),), Role.SUPER_ADMIN, ("owners",)),
-        ((Group("owners"),), Role.SUPER_ADMIN, ("owners",)),
+        ((okta_group("staff"),), VIEWER, ("staff",)),
+        ((okta_group("Help Desk, EMEA"),), VIEWER, ("Help Desk, EMEA",)),
+        ((okta_group("soc"),), SECURITY_ADMIN, ("soc",)),
+        ((okta_group("staff"), okta_group("owners")), SUPER_ADMIN, ("owners",)),
+        ((okta_group("owners"), okta_group("soc")), SUPER_ADMIN, ("owners",)),
+        ((okta_group("anything", SOC_ID),), SECURITY_ADMIN, ("anything",)),
+        ((Group("anything", SOC_ID, "APP_GROUP"),), SECURITY_ADMIN, ("anything",)),
+        ((Group("owners", "00gb", "BUILT_IN"),), SUPER_ADMIN, ("owners",)),
+        ((Group("owners"),), SUPER_ADMIN, ("owners",)),
         (
             (Group("owners", "00gapp", "APP_GROUP"), okta_group("staff")),
-            Role.VIEWER,
+            VIEWER,
             ("staff",),
         ),
     ],
@@ -98,6 +98,20 @@ def test_the_highest_role_of_all_groups_wins(
 ) -> None:
     """B-14."""
     assert MAPPING.decided(member_of(*groups)) == RoleDecision(role, matched, "management_api")
+
+
+def test_a_role_between_the_three_has_its_place_in_the_order() -> None:
+    mapping = RoleMapping({VIEWER: ("staff",), "help-desk": ("desk",), SUPER_ADMIN: ("owners",)})
+    of = {name: okta_group(name) for name in ("staff", "desk", "owners")}
+    assert mapping.decided(member_of(of["staff"], of["desk"])).role == "help-desk"
+    assert mapping.decided(member_of(of["desk"], of["owners"])).role == SUPER_ADMIN
+
+
+def test_a_group_that_only_looks_like_a_mapped_one_is_named() -> None:
+    """So that `policy explain` can say why it gives nothing."""
+    imported, named_like_an_id = Group("owners", "00gapp", "APP_GROUP"), okta_group(SOC_ID, "00gx")
+    membership = member_of(imported, named_like_an_id, okta_group("staff"), okta_group("other"))
+    assert MAPPING.look_alikes(membership) == (imported, named_like_an_id)
 
 
 @dataclass
@@ -165,16 +179,16 @@ async def test_a_failure_is_an_error_and_is_not_remembered(live: Setting) -> Non
         with pytest.raises(DirectoryUnavailableError):
             await live.role()
     live.will_answer("staff")
-    assert await live.role() == Role.VIEWER
+    assert await live.role() == VIEWER
     assert len(live.directory.questions) == 3
 
 
 async def test_okta_away_means_the_known_role_until_its_time_is_over(live: Setting) -> None:
     """B-10: the time is not extended."""
-    assert await live.role() == Role.VIEWER
+    assert await live.role() == VIEWER
     live.will_answer(DirectoryUnavailableError("okta_unavailable"))
     live.clock.pass_seconds(59.9)
-    assert await live.role() == Role.VIEWER
+    assert await live.role() == VIEWER
     live.clock.pass_seconds(0.1)
     with pytest.raises(DirectoryUnavailableError):
         await live.role()
@@ -187,7 +201,7 @@ async def test_a_failed_question_by_a_refresh_leaves_the_known_role_for_its_time
     live.will_answer(DirectoryUnavailableError("okta_unavailable"))
     with pytest.raises(DirectoryUnavailableError):
         await live.roles.asked(ANN, None)
-    assert await live.role() == Role.VIEWER
+    assert await live.role() == VIEWER
 
 
 @pytest.mark.parametrize("error", [PersonInactiveError(ANN), SignInAgainError(ANN)])
@@ -212,6 +226,14 @@ async def test_an_inactive_account_is_reported_and_its_role_forgotten(live: Sett
         await live.role()
 
 
+async def test_an_account_that_is_inactive_at_sign_in_is_reported_too(live: Setting) -> None:
+    """B-09: what it was given before ends."""
+    live.will_answer(PersonInactiveError(ANN))
+    with pytest.raises(PersonInactiveError):
+        await live.roles.at_sign_in(ANN, None, TOKENS)
+    assert live.inactive == [ANN]
+
+
 async def test_fifty_who_meet_an_inactive_account_report_it_once(live: Setting) -> None:
     """B-09."""
     live.will_answer(PersonInactiveError(ANN))
@@ -222,7 +244,7 @@ async def test_fifty_who_meet_an_inactive_account_report_it_once(live: Setting) 
 
 async def test_fifty_at_once_share_one_lookup(live: Setting) -> None:
     answers = await asyncio.gather(*(live.role() for _ in range(50)))
-    assert set(answers) == {Role.VIEWER}
+    assert set(answers) == {VIEWER}
     assert len(live.directory.questions) == 1
 
 
@@ -246,7 +268,7 @@ async def test_a_caller_that_goes_away_does_not_end_the_lookup_of_the_others(
     await asyncio.sleep(0)
     first.cancel()
     live.directory.gate.set()
-    assert await second == Role.VIEWER
+    assert await second == VIEWER
     assert len(live.directory.questions) == 1
 
 
@@ -258,7 +280,7 @@ async def test_within_the_interval_nobody_is_asked_again(live: Setting) -> None:
 
 
 @pytest.mark.parametrize(
-    ("group", "role"), [(None, None), ("soc", Role.SECURITY_ADMIN), ("owners", Role.SUPER_ADMIN)]
+    ("group", "role"), [(None, None), ("soc", SECURITY_ADMIN), ("owners", SUPER_ADMIN)]
 )
 async def test_a_change_of_groups_takes_effect_when_the_interval_is_over(
     live: Setting, group: str | None, role: Role | None
@@ -268,7 +290,7 @@ async def test_a_change_of_groups_takes_effect_when_the_interval_is_over(
     live.will_answer(group)
     live.clock.pass_seconds(60)
     assert await live.role() == role
-    assert live.changes == [(ANN, Role.VIEWER, role)]
+    assert live.changes == [(ANN, VIEWER, role)]
 
 
 async def test_an_unchanged_role_is_not_reported(live: Setting) -> None:
@@ -302,15 +324,15 @@ async def test_a_refresh_asks_even_within_the_interval_and_its_answer_counts(
     await live.role()
     live.clock.pass_seconds(30)
     live.will_answer("owners")
-    assert (await live.roles.asked(ANN, None)).role == Role.SUPER_ADMIN
+    assert (await live.roles.asked(ANN, None)).role == SUPER_ADMIN
     live.clock.pass_seconds(59.9)
-    assert await live.role() == Role.SUPER_ADMIN
+    assert await live.role() == SUPER_ADMIN
     assert len(live.directory.questions) == 2
 
 
 async def test_the_role_of_a_sign_in_is_remembered_for_the_interval(live: Setting) -> None:
     decision = await live.roles.at_sign_in(ANN, None, TOKENS)
-    assert decision.role == Role.VIEWER
+    assert decision.role == VIEWER
     live.clock.pass_seconds(59.9)
     await live.role()
     assert len(live.directory.questions) == 1

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -13,8 +14,10 @@ import jwt
 import pytest
 
 from okta_mcp.sandbox.app import build_app
-from okta_mcp.sandbox.state import Registration, SandboxState
+from okta_mcp.sandbox.clients import public_keys
+from okta_mcp.sandbox.state import Registration, SandboxState, ServiceRegistration
 from tests.sandbox.organisation import NOW, ORG, TOKEN, fresh
+from tests.sandbox.service import SERVICE, ServiceKey
 
 CALLBACK = "http://localhost:3001/oauth/callback"
 SIGNED_OUT = "http://localhost:3001/oauth/signed-out"
@@ -35,6 +38,7 @@ def _state() -> SandboxState:
         wall_clock=lambda: NOW,
         id_token_style="fat",
         rate_profile="off",
+        service=ServiceRegistration(SERVICE, public_keys(json.dumps(ServiceKey.shared().jwks))),
     )
 
 

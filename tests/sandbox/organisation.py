@@ -1,17 +1,20 @@
 """The Management API alone, with a clock that only tests move and people's tokens by hand."""
 
 import pickle
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Any
 
 import httpx
 from starlette.applications import Starlette
 
+from okta_mcp.sandbox.access import Bearer
 from okta_mcp.sandbox.directory import Organisation
+from okta_mcp.sandbox.dpop import Proofs
 from okta_mcp.sandbox.management import management_routes
 from okta_mcp.sandbox.rates import Rates
 from okta_mcp.sandbox.seed import seeded
+from okta_mcp.sandbox.state import SETTINGS
 
 NOW = 1_800_000_000.0
 ORG = "http://127.0.0.1:9000"
@@ -37,16 +40,21 @@ class Context:
     base_url: str = ORG
     bearers: dict[str, tuple[str, frozenset[str]]] = field(default_factory=dict)
     rates: Rates = field(init=False)
+    proofs: Proofs = field(init=False)
+    settings: dict[str, Any] = field(
+        default_factory=lambda: {name: values[0] for name, values in SETTINGS.items()}
+    )
 
     def __post_init__(self) -> None:
         self.rates = Rates(self.now, lambda: self.profile)
+        self.proofs = Proofs(self.base_url, self.now)
 
     def now(self) -> float:
         return self.seconds
 
-    @property
-    def bearer_scopes(self) -> Callable[[str], tuple[str, frozenset[str]] | None]:
-        return self.bearers.get
+    def bearer(self, access_token: str) -> Bearer | None:
+        known = self.bearers.get(access_token)
+        return Bearer(*known) if known else None
 
     def client(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(

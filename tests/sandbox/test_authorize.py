@@ -36,6 +36,8 @@ async def test_a_wrong_client_or_redirect_is_a_page_and_never_a_redirect(
         ({"state": "has+plus"}, "invalid_request"),
         ({"scope": "openid okta.users.manage"}, "invalid_scope"),
         ({"scope": ""}, "invalid_scope"),
+        ({"acr_values": "urn:okta:loa:9fa"}, "invalid_request"),
+        ({"acr_values": "phr urn:okta:loa:9fa"}, "invalid_request"),
         ({"code_challenge_method": "plain"}, "invalid_request"),
         ({"code_challenge_method": None}, "invalid_request"),
         ({"prompt": "none"}, "login_required"),
@@ -48,6 +50,36 @@ async def test_an_error_of_the_request_goes_to_the_redirect_uri(
     assert (answer["error"], "code" in answer) == (error, False)
     assert answer["error_description"]
     assert answer.get("state") == {"state": "a-state", **change}["state"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "granted", "asked", "given"),
+    [
+        ("refused", [], "openid okta.users.read", None),
+        ("refused", ["okta.users.read"], "openid okta.users.read okta.logs.read", None),
+        ("dropped", [], "okta.users.read", None),
+        ("dropped", ["okta.users.read"], "openid okta.users.read okta.logs.read", 2),
+        ("refused", [], "openid groups", 2),
+    ],
+)
+async def test_okta_scopes_are_those_that_an_administrator_granted(
+    person: Person,
+    state: SandboxState,
+    mode: str,
+    granted: list[str],
+    asked: str,
+    given: int | None,
+) -> None:
+    state.settings["ungranted_scopes"] = mode
+    state.granted["web"] = frozenset(granted)
+    page = await person.authorize(scope=asked)
+    if given is None:
+        refusal = answered(page)
+        assert (refusal["error"], refusal["state"]) == ("consent_required", "a-state")
+        assert refusal["error_description"] == "You are not allowed any of the requested scopes."
+    else:
+        tokens = await person.signed_in(scope=asked)
+        assert tokens["scope"].split() == asked.split()[:given]
 
 
 @pytest.mark.parametrize("csrf", [None, "", "forged"])

@@ -6,9 +6,12 @@ from typing import Any
 import httpx
 import pytest
 
-from okta_mcp.sandbox.state import SandboxState
+from okta_mcp.sandbox import control as module
+from okta_mcp.sandbox.access import API_SCOPES
+from okta_mcp.sandbox.state import SETTINGS, SandboxState
 from tests.sandbox.identity import CONTROL_SECRET, Person
 from tests.sandbox.organisation import NOW, TOKEN
+from tests.sandbox.service import TOKEN_URL, ServiceKey, asked, nonce_of
 
 SSWS = {"Authorization": f"SSWS {TOKEN}"}
 
@@ -49,6 +52,11 @@ async def test_without_the_secret_it_is_like_any_unknown_path(
         ("groups/none/members", {"add": ["hana.help"]}, "no such group: none"),
         ("groups/sso-viewers/members", {"add": "hana.help"}, "list of logins"),
         ("groups/sso-viewers/members", {"remove": ["nobody"]}, "no such user: nobody"),
+        ("settings", {"service_role": "ORG_ADMIN"}, "service_role"),
+        ("scopes/other", {"granted": []}, "application is not one of"),
+        ("scopes/web", {}, "list of okta.* scopes"),
+        ("scopes/web", {"granted": "okta.users.read"}, "list of okta.* scopes"),
+        ("scopes/service", {"granted": ["openid"]}, "granted is not one of"),
         ("clock", {}, "advance_seconds"),
         ("clock", {"advance_seconds": "1"}, "advance_seconds"),
         ("clock", {"advance_seconds": True}, "advance_seconds"),
@@ -125,12 +133,40 @@ async def test_a_new_key_signs_and_the_one_before_stays_published(person: Person
     assert after[0] not in before
 
 
+@pytest.mark.parametrize("application", ["web", "service"])
+async def test_granted_scopes_change_until_a_reset(
+    person: Person, state: SandboxState, application: str
+) -> None:
+    await control(person, f"scopes/{application}", {"granted": ["okta.logs.read"]})
+    assert state.granted[application] == {"okta.logs.read"}
+    await control(person, "reset")
+    assert state.granted[application] == set(API_SCOPES)
+
+
+async def test_a_new_nonce_ends_the_one_before_at_once(person: Person) -> None:
+    nonce = await nonce_of(person)
+    await control(person, "rotate-dpop-nonce")
+    proof = ServiceKey.shared().proof("POST", TOKEN_URL, nonce=nonce)
+    answer = await asked(person, proof=proof)
+    assert (answer.status_code, answer.json()["error"]) == (400, "use_dpop_nonce")
+    assert answer.headers["dpop-nonce"] != nonce
+
+
+def test_the_docstring_names_every_switch_with_its_values() -> None:
+    described = " ".join((module.__doc__ or "").split())
+    for name, values in SETTINGS.items():
+        shown = (str(value).lower() if isinstance(value, bool) else value for value in values)
+        assert f"{name} {' | '.join(shown)}" in described or (
+            f"{name} the same for the owner of the API token" in described
+        )
+
+
 async def test_the_journal_names_what_was_asked_and_keeps_no_secret(person: Person) -> None:
     await person.get("/api/v1/users", params={"q": "ann"}, headers=SSWS)
     await person.authorize(client_id="0oaother")
     headers = {"X-Sandbox-Control": CONTROL_SECRET}
     first, second = (await person.get("/__sandbox/requests", headers=headers)).json()
     expected = {"method": "GET", "path": "/api/v1/users", "query": {"q": "ann"}, "status": 200}
-    assert first == expected
+    assert first == expected | {"credential": "ssws"}
     assert (second["path"], second["status"]) == ("/oauth2/v1/authorize", 400)
     assert set(second["query"].values()) == {"…"}

@@ -5,6 +5,7 @@ import pytest
 from okta_mcp.sandbox.errors import OktaError
 from okta_mcp.sandbox.filters import (
     APPS_FILTER,
+    DEVICES_SEARCH,
     GROUPS_FILTER,
     GROUPS_SEARCH,
     LOGS_FILTER,
@@ -51,6 +52,9 @@ ROW = {
         (GROUPS_FILTER, 'profile.name eq "a"', "E0000031"),
         (APPS_FILTER, 'label eq "a"', "E0000031"),
         (ZONES_FILTER, 'name eq "a"', "E0000031"),
+        (DEVICES_SEARCH, 'created gt "2026-01-01T00:00:00.000Z"', "E0000031"),
+        (DEVICES_SEARCH, 'status co "a"', "E0000031"),
+        (DEVICES_SEARCH, 'status ne "ACTIVE"', "E0000053"),
         (LOGS_FILTER, 'published gt "2026-01-01T00:00:00.000Z"', "E0000053"),
     ],
 )

@@ -1,14 +1,19 @@
 """Requests to the stand-in Management API: refusals first, then lists and single rows."""
 
 import json
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
 
-from okta_mcp.sandbox.directory import ROLE_GROUPS, identifier
+from okta_mcp.sandbox.directory import ROLE_GROUPS, identifier, timestamp
 from tests.sandbox.organisation import NOW, Context, next_link, walk
 
 OKTA_MCP_APP = identifier("0oa", "Okta MCP")
+EVERYONE = identifier("00g", "BUILT_IN/Everyone")
+PAYMENTS = identifier("rst", "ACCESS_POLICY/Payments")
+NORA = identifier("00u", "nora.super@northwind.example")
+LENA = identifier("00u", "lena.leaver@northwind.example")
 
 
 @pytest.fixture
@@ -30,6 +35,21 @@ def refused(response: httpx.Response, status: int, code: str) -> dict:
     assert isinstance(body["errorCauses"], list)
     assert response.headers["X-Rate-Limit-Limit"]
     return body
+
+
+async def pages(http: httpx.AsyncClient, path: str) -> AsyncIterator[list[dict]]:
+    """One page after the other; where roles are asked, rows and next link stand in the body."""
+    url: str | None = path
+    while url is not None:
+        response = await http.get(url)
+        assert response.status_code == 200, response.text
+        body = response.json()
+        if isinstance(body, list):
+            yield body
+            url = next_link(response)
+        else:
+            yield body["value"]
+            url = body["_links"].get("next", {}).get("href")
 
 
 @pytest.mark.parametrize(
@@ -84,6 +104,13 @@ async def test_nothing_can_be_written(http, method: str) -> None:
         ("groups/00gNothing/users", "E0000007"),
         ("apps/0oaNothing/users", "E0000007"),
         ("policies/rstNothing/rules", "E0000007"),
+        ("policies/rstNothing/mappings", "E0000007"),
+        ("groups/00gNothing/apps", "E0000007"),
+        ("groups/00gNothing/roles", "E0000007"),
+        ("users/nora.super@northwind.example/roles", "E0000007"),
+        ("users/nora.super@northwind.example/devices", "E0000007"),
+        (f"apps/0oaNothing/users/{LENA}", "E0000007"),
+        (f"apps/{identifier('0oa', 'Loan Desk')}/users/{LENA}", "E0000007"),
     ],
 )
 async def test_what_is_not_there_is_not_found(http, path: str, code: str) -> None:
@@ -105,6 +132,14 @@ async def test_what_is_not_there_is_not_found(http, path: str, code: str) -> Non
         (f"apps/{OKTA_MCP_APP}/users?limit=501", "E0000001"),
         ("policies", "E0000028"),
         ("policies?type=NONE", "E0000001"),
+        ("policies?type=IDENTITY_CLAIM_SOURCING", "E0000001"),
+        ("policies?type=PASSWORD&status=ON", "E0000001"),
+        ("groups/rules?limit=201", "E0000001"),
+        (f"groups/{EVERYONE}/apps?limit=201", "E0000001"),
+        ("iam/assignees/users?limit=0", "E0000001"),
+        ("devices?limit=201", "E0000001"),
+        ("devices?expand=users", "E0000001"),
+        ("devices?search=user.id eq %22x%22", "E0000031"),
         ("users?search=lastLogin gt %222020-01-01T00:00:00.000Z%22", "E0000031"),
         ("users?search=status ne %22ACTIVE%22", "E0000053"),
         ("users?filter=profile.department eq %22IT%22", "E0000031"),
@@ -124,9 +159,25 @@ async def test_a_query_that_okta_does_not_take_is_refused(http, path: str, code:
     refused(await http.get(path), 400, code)
 
 
-async def test_a_cursor_of_another_list_is_refused(http) -> None:
-    link = httpx.URL(next_link(await http.get("users?limit=5")))
-    refused(await http.get("groups", params={"after": link.params["after"]}), 400, "E0000001")
+@pytest.mark.parametrize(
+    ("of", "path"),
+    [
+        ("users?limit=5", "groups"),
+        ("users?limit=5", "users?search=id pr&sortBy=created"),
+        ("logs?limit=5", "logs?until=2027-01-15T00:00:00.000Z"),
+    ],
+)
+async def test_a_cursor_of_another_list_is_refused(http, of: str, path: str) -> None:
+    cursor = httpx.URL(next_link(await http.get(of))).params["after"]
+    joined = "&" if "?" in path else "?"
+    refused(await http.get(f"{path}{joined}after={cursor}"), 400, "E0000001")
+
+
+@pytest.mark.parametrize(
+    "kind", ["POST_AUTH_SESSION", "ENTITY_RISK", "SESSION_VIOLATION_DETECTION"]
+)
+async def test_a_policy_type_that_was_not_bought_is_refused(http, kind: str) -> None:
+    refused(await http.get(f"policies?type={kind}"), 401, "E0000015")
 
 
 async def test_a_spent_bucket_refuses_until_its_window_ends(http, context: Context) -> None:
@@ -152,11 +203,23 @@ async def test_a_spent_bucket_refuses_until_its_window_ends(http, context: Conte
         ("apps?limit=3", 30),
         ("zones?limit=3", 8),
         ("policies?type=ACCESS_POLICY&limit=1", 4),
+        ("policies?type=CLIENT_UPDATE", 0),
+        (f"policies/{PAYMENTS}/rules?limit=1", 4),
+        (f"groups/{EVERYONE}/apps?limit=2", 5),
+        ("groups/rules?limit=4", 6),
+        ("devices?limit=9", 60),
     ],
 )
 async def test_a_walk_gives_every_row_once(http, path: str, count: int) -> None:
     rows = await walk(http, path)
     assert len(rows) == len({row["id"] for row in rows}) == count
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+async def test_a_search_is_sorted_over_all_its_pages(http, order: str) -> None:
+    rows = await walk(http, f"users?search=id pr&sortBy=created&sortOrder={order}&limit=60")
+    created = [row["created"] for row in rows]
+    assert created == sorted(created, reverse=order == "desc")
 
 
 async def test_members_and_assignments_are_walked_like_lists(http, context: Context) -> None:
@@ -167,6 +230,46 @@ async def test_members_and_assignments_are_walked_like_lists(http, context: Cont
     assert {row["id"] for row in rows} == set(context.organisation.assignments(app))
     assert rows[0]["_embedded"]["user"]["id"] == rows[0]["id"]
     assert {row["scope"] for row in rows} == {"USER", "GROUP"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "users?limit=7",
+        "users?search=id pr&sortBy=profile.lastName&sortOrder=asc&limit=20",
+        "users?search=id pr&sortBy=profile.lastName&sortOrder=desc&limit=20",
+        "users?search=id pr&sortBy=lastLogin&sortOrder=desc&limit=20",
+        f"groups/{EVERYONE}/users?limit=20",
+        f"apps/{identifier('0oa', 'Wiki')}/users?limit=20",
+        "iam/assignees/users?limit=5",
+    ],
+)
+async def test_a_walk_gives_every_row_once_while_people_come_and_go(
+    http, context: Context, path: str
+) -> None:
+    organisation, seen = context.organisation, []
+    before = {row["id"] async for page in pages(http, path) for row in page}
+    turn = 0
+    async for page in pages(http, path):
+        seen += [row["id"] for row in page]
+        # The cursor stands on the last row, the hardest one to miss. Nora's token is the caller.
+        if seen[-1] != NORA:
+            organisation.remove_user(seen[-1])
+        turn += 1
+        organisation.add_user(f"{turn}@new.example", f"F{turn}", f"L{turn}", timestamp(NOW))
+    assert len(seen) == len(set(seen))
+    assert before <= set(seen)
+    assert turn > 3
+
+
+async def test_a_walk_gives_every_device_once_while_some_are_deleted(
+    http, context: Context
+) -> None:
+    before, seen = set(context.organisation.devices), []
+    async for page in pages(http, "devices?limit=7&expand=user"):
+        seen += [row["id"] for row in page]
+        del context.organisation.devices[seen[-1]]
+    assert sorted(seen) == sorted(before)
 
 
 async def test_self_and_next_are_separate_header_lines_and_next_is_opaque(http) -> None:
@@ -201,6 +304,13 @@ async def test_credentials_are_left_out_when_the_content_type_asks(http) -> None
 @pytest.mark.parametrize("name", ["nora.super@northwind.example", "NORA.super", "me"])
 async def test_a_person_is_found_by_login_short_name_and_me(http, name: str) -> None:
     assert (await http.get(f"users/{name}")).json()["profile"]["firstName"] == "Nora"
+
+
+@pytest.mark.parametrize(("name", "blocks"), [("edgar.exec", 1), ("nora.super", 0)])
+async def test_the_blocks_of_a_person_come_on_request(http, name: str, blocks: int) -> None:
+    assert "_embedded" not in (await http.get(f"users/{name}")).json()
+    shown = (await http.get(f"users/{name}?expand=blocks")).json()
+    assert len(shown["_embedded"]["blocks"]) == blocks
 
 
 async def test_the_groups_of_a_person_carry_their_type(http) -> None:
@@ -243,6 +353,52 @@ async def test_the_groups_of_an_application_come_in_pages(http) -> None:
     assert [row["priority"] for row in rows] == list(range(23))
 
 
+@pytest.mark.parametrize(
+    ("query", "count"), [("status=ACTIVE", 4), ("status=INACTIVE", 0), ("q=pay", 1), ("q=none", 0)]
+)
+async def test_policies_are_chosen_by_status_and_prefix(http, query: str, count: int) -> None:
+    assert len((await http.get(f"policies?type=ACCESS_POLICY&{query}")).json()) == count
+
+
+async def test_the_mappings_of_a_policy_are_the_applications_that_name_it(http) -> None:
+    for policy in (await http.get("policies?type=ACCESS_POLICY&expand=rules")).json():
+        assert len(policy["_embedded"]["rules"]) >= 3
+        mappings = await walk(http, policy["_links"]["mappings"]["href"])
+        guarded = {row["_links"]["application"]["href"] for row in mappings}
+        apps = await walk(http, "apps?limit=200")
+        assert guarded == {
+            app["_links"]["self"]["href"]
+            for app in apps
+            if app["_links"]["accessPolicy"]["href"] == policy["_links"]["self"]["href"]
+        }
+        assert guarded
+
+
+async def test_one_assignment_says_whether_it_is_direct(http) -> None:
+    scopes = {
+        label: (await http.get(f"apps/{identifier('0oa', label)}/users/{LENA}")).json()["scope"]
+        for label in ("Payroll", "Treasury")
+    }
+    assert scopes == {"Payroll": "USER", "Treasury": "GROUP"}
+
+
+async def test_applications_of_a_person_carry_the_assignment_on_request(http) -> None:
+    path = f'apps?filter=user.id eq "{LENA}"&expand=user/{LENA}&limit=200'
+    rows = await walk(http, path)
+    assert {row["_embedded"]["user"]["id"] for row in rows} == {LENA}
+
+
+async def test_the_applications_of_a_group_are_those_that_name_it(http) -> None:
+    finance = identifier("00g", "OKTA_GROUP/dept-finance")
+    rows = await walk(http, f"groups/{finance}/apps")
+    assert {row["label"] for row in rows} == {"Treasury", "Ledger", "Learning"}
+
+
+async def test_groups_are_counted_on_request(http, context: Context) -> None:
+    (row,) = (await http.get('groups?search=type eq "BUILT_IN"&expand=stats')).json()
+    assert row["_embedded"]["stats"]["usersCount"] == len(context.organisation.members[EVERYONE])
+
+
 async def test_an_embedded_group_comes_on_request(http) -> None:
     (first, *_) = (await http.get(f"apps/{OKTA_MCP_APP}/groups?expand=group")).json()
     assert first["_embedded"]["group"]["profile"]["name"] == "sso-super-admins"
@@ -258,7 +414,7 @@ async def test_a_pending_factor_still_shows_its_secret_as_okta_does(http, contex
 
 
 async def test_a_reset_organisation_is_read_on_the_next_request(http, context: Context) -> None:
-    context.organisation.users.clear()
-    assert (await http.get("users")).json() == []
+    context.organisation.zones.clear()
+    assert (await http.get("zones")).json() == []
     context.organisation = Context().organisation
-    assert json.loads((await http.get("users?limit=3")).text)
+    assert json.loads((await http.get("zones?limit=3")).text)

@@ -5,11 +5,15 @@ import json
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
+import jwt
 import pytest
 
+from tests.sandbox.service import GONE, JWT_BEARER, ServiceKey
 from tests.vocabulary.processes import CHECKOUT, running_sandbox
 
 SERVER = "http://localhost:3001"
@@ -61,6 +65,59 @@ def test_a_redirect_uri_is_required() -> None:
     )
     assert process.returncode == 2
     assert "--redirect-uri" in process.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "content", "words"),
+    [
+        (["--service-client-id", "0oa1"], "", "--service-client-id: goes together with"),
+        (["--service-jwks", "{file}"], "", "--service-client-id: goes together with"),
+        (["--client-jwks", "{file}.none"], "", "--client-jwks: "),
+        (["--client-jwks", "{file}"], "{", "--client-jwks: "),
+        (["--client-jwks", "{file}"], "[]", "--client-jwks: "),
+        (["--client-jwks", "{file}"], '{"keys": []}', "holds no keys"),
+        (["--client-jwks", "{file}"], '{"keys": [{"kty": "oct", "k": "czE"}]}', "not public"),
+        (["--service-client-id", "0oa1", "--service-jwks", "{file}"], "private", "not public"),
+    ],
+)
+def test_keys_that_cannot_be_used_are_refused(
+    tmp_path: Path, options: list[str], content: str, words: str
+) -> None:
+    file = tmp_path / "jwks.json"
+    if content == "private":
+        private = jwt.algorithms.ECAlgorithm.to_jwk(ServiceKey().private, as_dict=True)
+        content = json.dumps({"keys": [private]})
+    file.write_text(content)
+    process = ended(*(option.format(file=file) for option in options))
+    assert (process.returncode, process.stdout) == (2, "")
+    assert words in process.stderr
+    assert len(process.stderr.splitlines()) == 1
+
+
+def test_a_service_application_is_known_by_its_keys(tmp_path: Path) -> None:
+    file, key = tmp_path / "jwks.json", ServiceKey(kind="RS256")
+    file.write_text(json.dumps(key.jwks))
+    with running_sandbox(SERVER, service=("0oaprocess", file)) as sandbox:
+        url = f"{sandbox.url}/oauth2/v1/token"
+        now = time.time()
+        form = {
+            "grant_type": "client_credentials",
+            "scope": "okta.users.read",
+            "client_assertion_type": JWT_BEARER,
+        }
+        headers, nonce = {}, GONE
+        for status in (400, 200):
+            named = {"iss": "0oaprocess", "sub": "0oaprocess", "aud": url, "exp": now + 60}
+            headers["DPoP"] = key.proof("POST", url, nonce=nonce, iat=now)
+            form["client_assertion"] = key.assertion(**named)
+            answer = httpx.post(url, data=form, headers=headers)
+            assert answer.status_code == status, answer.text
+            nonce = answer.headers.get("dpop-nonce", GONE)
+        users = f"{sandbox.url}/api/v1/users"
+        token = answer.json()["access_token"]
+        proof = key.proof("GET", users, ath=key.ath(token), iat=now)
+        headers = {"Authorization": f"DPoP {token}", "DPoP": proof}
+        assert httpx.get(users, headers=headers).status_code == 200
 
 
 def test_the_first_line_says_how_to_use_it_and_a_request_works_at_once() -> None:

@@ -43,7 +43,7 @@ async def test_a_header_that_cannot_be_read_is_a_refusal(person: Person, header:
 
 
 async def test_other_grant_types_are_refused(person: Person) -> None:
-    answer = await person.token(grant_type="client_credentials")
+    answer = await person.token(grant_type="password")
     assert (answer.status_code, answer.json()["error"]) == (400, "unsupported_grant_type")
 
 
@@ -129,6 +129,39 @@ async def test_a_fat_id_token_says_who_it_is_and_the_groups(person: Person) -> N
     assert claims["name"] == "Hana Novak"
     assert claims["preferred_username"] == claims["email"] == "hana.help@northwind.example"
     assert claims["groups"] == ["sso-viewers"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "granted", "acr", "method"),
+    [
+        ("urn:okta:loa:1fa:any", "asked", "urn:okta:loa:1fa:any", "pwd"),
+        ("urn:okta:loa:2fa:any", "asked", "urn:okta:loa:2fa:any", "otp"),
+        ("phr", "asked", "phr", "swk"),
+        ("phrh phr", "asked", "phrh", "hwk"),
+        ("phrh", "weaker", "phr", "swk"),
+        ("phr", "weaker", "urn:okta:loa:2fa:any", "otp"),
+        ("urn:okta:loa:2fa:any", "weaker", "urn:okta:loa:1fa:any", "pwd"),
+        ("urn:okta:loa:1fa:any", "weaker", None, "pwd"),
+        ("phr", "none", None, "otp"),
+        (None, "weaker", None, "otp"),
+    ],
+)
+async def test_the_id_token_says_how_strong_the_login_was(
+    person: Person,
+    state: SandboxState,
+    asked: str | None,
+    granted: str,
+    acr: str | None,
+    method: str,
+) -> None:
+    state.settings["acr_granted"] = granted
+    tokens = await person.signed_in(acr_values=asked)
+    renewed = (await person.refresh(tokens["refresh_token"])).json()
+    for answer in (tokens, renewed):
+        claims = claims_of(answer["id_token"])
+        assert claims.get("acr") == acr
+        assert method in claims["amr"]
+        assert ("mfa" in claims["amr"]) is (method != "pwd" or acr is None)
 
 
 async def test_a_thin_id_token_says_nothing_but_who_signed_in(

@@ -25,6 +25,7 @@ from tests.oauth_proxy.document_host import (
 from tests.vocabulary.in_process import LocalServer, local_server
 from tests.vocabulary.oauth_client import OAuthClient, connected
 from tests.vocabulary.processes import SandboxProcess
+from tests.vocabulary.roles import VIEWER_TOOLS
 
 LOOPBACK_URI = "http://127.0.0.1/client-callback"
 
@@ -143,7 +144,7 @@ async def test_the_whole_way_without_a_registration(
     """One fetch serves the login; the token endpoint needs none."""
     client = known_as(documented, host.url)
     await connected(documented.browser(), client, "Hana Novak")
-    assert len((await client.rpc("tools/list")).json()["result"]["tools"]) == 12
+    assert len((await client.rpc("tools/list")).json()["result"]["tools"]) == VIEWER_TOOLS
     host.answer = answer_of(b"", status="500 Gone")
     assert (await client.refresh()).status_code == 200
     assert host.connections == 1

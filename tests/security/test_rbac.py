@@ -15,6 +15,7 @@ from tests.vocabulary.browser import Browser
 from tests.vocabulary.in_process import LocalServer, local_server
 from tests.vocabulary.oauth_client import OAuthClient, connected
 from tests.vocabulary.processes import SandboxProcess, ServerProcess
+from tests.vocabulary.roles import SECURITY_ADMIN_TOOLS, SUPER_ADMIN_TOOLS, VIEWER_TOOLS
 
 HANA = "hana.help@northwind.example"
 ROLE_TTL_SECONDS = 60
@@ -136,7 +137,7 @@ async def test_who_asks_is_not_for_the_request_to_say(viewer: OAuthClient, where
     answer = await viewer.rpc("tools/call", params, headers=headers)
     assert answer.json()["error"]["message"] == f"Unknown tool: {DENIED}"
     listed = await viewer.rpc("tools/list", {"_meta": CLAIMED["_meta"]}, headers=headers)
-    assert len(listed.json()["result"]["tools"]) == 12
+    assert len(listed.json()["result"]["tools"]) == VIEWER_TOOLS
 
 
 async def test_who_loses_the_last_group_keeps_the_grant_and_has_no_tool(
@@ -153,7 +154,7 @@ async def test_who_loses_the_last_group_keeps_the_grant_and_has_no_tool(
     assert await tool_names(client) == set()
     sandbox.control(f"groups/{group}/members", {"add": [HANA]})
     local.clock.pass_seconds(ROLE_TTL_SECONDS + 1)
-    assert len(await tool_names(client)) == 12
+    assert len(await tool_names(client)) == VIEWER_TOOLS
 
 
 RESTRICTED: list[tuple[str, dict[str, Any]]] = [
@@ -190,8 +191,14 @@ async def test_lists_of_other_things_hold_only_what_everybody_may_read(viewer: O
     resources = (await viewer.rpc("resources/list")).json()["result"]["resources"]
     templates = (await viewer.rpc("resources/templates/list")).json()["result"]
     prompts = (await viewer.rpc("prompts/list")).json()["result"]["prompts"]
-    assert [resource["uri"] for resource in resources] == ["user://me"]
-    assert templates["resourceTemplates"] == prompts == []
+    # What the policy keeps for higher roles is neither listed nor read.
+    uris = [each["uri"] for each in resources]
+    assert "user://me" in uris
+    assert "okta://rbac" not in uris
+    answer = (await viewer.rpc("resources/read", {"uri": "okta://rbac"})).json()
+    assert answer["error"]["message"] == "Resource not found: 'okta://rbac'"
+    assert {each["name"] for each in prompts} == {"investigate_user", "triage_suspicious_login"}
+    assert templates["resourceTemplates"]
 
 
 async def test_a_removed_group_counts_after_a_minute_at_the_latest(
@@ -207,7 +214,7 @@ async def test_a_removed_group_counts_after_a_minute_at_the_latest(
     sandbox.control(f"groups/{groups['viewer']}/members", {"add": person["remove"]})
     local.clock.pass_seconds(ROLE_TTL_SECONDS + 1)
     assert (await client.call(DENIED))["error"]["message"] == f"Unknown tool: {DENIED}"
-    assert len(await tool_names(client)) == 12
+    assert len(await tool_names(client)) == VIEWER_TOOLS
     assert await role_of(client) == "viewer"
     [changed] = local.events("role.changed")
     assert (changed["role_before"], changed["role"]) == ("super-admin", "viewer")
@@ -265,7 +272,7 @@ async def test_without_okta_the_known_role_ends_with_its_minute(
     client = await local_viewer(local)
     fault = {"match": "GET /api/v1/users/", "status": status, "times": 1000, "seconds": 60}
     sandbox.control("faults", fault)
-    assert len(await tool_names(client)) == 12
+    assert len(await tool_names(client)) == VIEWER_TOOLS
     local.clock.pass_seconds(ROLE_TTL_SECONDS + 1)
     for method, params in (
         ("tools/call", {"name": "get_current_time", "arguments": {}}),
@@ -280,7 +287,7 @@ async def test_without_okta_the_known_role_ends_with_its_minute(
     sandbox.control("reset")
     local.clock.pass_seconds(ROLE_TTL_SECONDS + 1)
     assert (await client.refresh()).status_code == 200
-    assert len(await tool_names(client)) == 12
+    assert len(await tool_names(client)) == VIEWER_TOOLS
 
 
 async def test_every_tool_reads_and_only_gets_are_sent(
@@ -289,7 +296,7 @@ async def test_every_tool_reads_and_only_gets_are_sent(
     """B-11: by its annotations, and by what arrives at Okta."""
     await connected(browser, client, "Nora Lind")
     tools = (await client.rpc("tools/list")).json()["result"]["tools"]
-    assert len(tools) == 18
+    assert len(tools) == SUPER_ADMIN_TOOLS
     assert all(tool["annotations"]["readOnlyHint"] is True for tool in tools)
     assert not any(tool["annotations"].get("destructiveHint") for tool in tools)
     for tool in tools:
@@ -306,7 +313,7 @@ async def test_nothing_of_one_person_is_given_to_another(
     await connected(attacker, other_client, "Nora Lind")
     both = (viewer, other_client)
     lists = await asyncio.gather(*(tool_names(client) for client in both * 10))
-    assert [len(names) for names in lists] == [12, 18] * 10
+    assert [len(names) for names in lists] == [VIEWER_TOOLS, SUPER_ADMIN_TOOLS] * 10
     roles = await asyncio.gather(*(role_of(client) for client in both * 10))
     assert roles == ["viewer", "super-admin"] * 10
     page = (await other_client.call("list_okta_users", limit=1))["result"]["structuredContent"]
@@ -428,4 +435,4 @@ async def test_the_highest_role_of_several_groups_wins(
     sandbox.control(f"groups/{group}/members", {"add": [HANA]})
     client = await local_viewer(local)
     assert await role_of(client) == "security-admin"
-    assert len(await tool_names(client)) == 17
+    assert len(await tool_names(client)) == SECURITY_ADMIN_TOOLS

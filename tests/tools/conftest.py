@@ -1,4 +1,4 @@
-"""The 18 tools in a FastMCP server, called by its in-memory client, with Okta played by respx."""
+"""The tools in a FastMCP server, called by its in-memory client, with Okta played by respx."""
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -100,12 +100,14 @@ async def test_a_full_page_of_q_says_that_there_may_be_more(
 @pytest.mark.parametrize(
     ("tool", "path", "arguments"),
     [
-        ("list_okta_users", "/users", {"search": 'lastLogin ne "x"'}),
-        ("list_okta_users", "/users", {"filter": "x"}),
-        ("list_okta_groups", "/groups", {"search": "x"}),
-        ("list_okta_applications", "/apps", {"filter": "x"}),
-        ("list_okta_network_zones", "/zones", {"filter": "x"}),
-        ("get_okta_event_logs", "/logs", {"filter": "x"}),
+        ("list_okta_users", "/users", {"search": 'profile.shoes eq "x"'}),
+        ("list_okta_users", "/users", {"filter": 'status eq "x"'}),
+        ("list_okta_groups", "/groups", {"search": 'type eq "x"'}),
+        ("list_okta_groups", "/groups", {"filter": 'type eq "x"'}),
+        ("list_okta_applications", "/apps", {"filter": 'name eq "x"'}),
+        ("list_okta_network_zones", "/zones", {"filter": 'usage eq "x"'}),
+        ("list_okta_devices", "/devices", {"search": 'profile.shoes eq "x"'}),
+        ("get_okta_event_logs", "/logs", {"filter": 'eventType eq "x"'}),
     ],
 )
 async def test_a_refused_filter_shows_oktas_cause_and_a_correct_example(
@@ -121,7 +123,43 @@ async def test_a_refused_filter_shows_oktas_cause_and_a_correct_example(
     assert " eq " in error["fix"]
 
 
-async def test_an_attribute_of_the_organisation_is_shown_in_full_but_no_secret(
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("list_okta_users", {"search": 'status ne "ACTIVE"'}),
+        ("list_okta_users", {"filter": "status eq ACTIVE"}),
+        ("list_okta_groups", {"search": 'name eq "x"'}),
+        ("list_okta_groups", {"filter": 'profile.name eq "x"'}),
+        ("list_okta_applications", {"filter": 'label eq "x"'}),
+        ("list_okta_network_zones", {"filter": 'type eq "IP"'}),
+        ("list_okta_devices", {"search": "laptop"}),
+        ("get_okta_event_logs", {"filter": 'published gt "2026-01-01"'}),
+    ],
+)
+async def test_a_wrong_expression_is_not_sent(
+    call: Caller, okta: respx.MockRouter, tool: str, arguments: dict[str, str]
+) -> None:
+    """I-02"""
+    error = (await call(tool, **arguments)).error
+    assert error["code"] == "bad_filter"
+    assert f"column {error['column']}" in error["message"]
+    assert error["fragment"] in next(iter(arguments.values()))
+    assert "a correct example: " in error["fix"]
+    assert not okta.calls
+
+
+async def test_a_doubtful_name_is_explained_where_nothing_is_found(
+    call: Caller, okta: respx.MockRouter
+) -> None:
+    okta.get("/api/v1/users").respond(200, json=[])
+    answer = (await call("list_okta_users", search='profile.firstname eq "Ann"')).structured
+    assert "spelled profile.firstName" in answer["hint"]
+    okta.get("/api/v1/users").respond(200, json=[{"id": USER}])
+    answer = (await call("list_okta_users", search='profile.firstname eq "Ann"')).structured
+    assert "hint" not in answer
+
+
+async def test_of_the_organisations_own_attributes_only_the_names_are_shown(
     call: Caller, okta: respx.MockRouter
 ) -> None:
     """I-09"""
@@ -133,17 +171,17 @@ async def test_an_attribute_of_the_organisation_is_shown_in_full_but_no_secret(
         "recoveryAnswer": "p",
         "primaryPhone": "+49 30 123456",
         "nested": {"a": 1},
+        "empty": "",
+        "evil\u202e": "p",
     }
     okta.get(f"/api/v1/users/{USER}").respond(200, json={"id": USER, "profile": profile})
     default = (await call("get_okta_user", user_id=USER)).structured["profile"]
-    full = (await call("get_okta_user", user_id=USER, fields="full")).structured["profile"]
+    full = (await call("get_okta_user", user_id=USER, fields="full")).structured
     assert default == {"login": "a@example.com", "primaryPhone": "•••56"}
-    assert full == {
-        "login": "a@example.com",
-        "riskTier": "high",
-        "teams": ["x", "y"],
-        "primaryPhone": "•••56",
-    }
+    assert full["profile"] == default
+    assert full["customAttributes"] == [
+        *("evil", "nested", "recoveryAnswer", "riskTier", "teams", "vaultPassword")
+    ]
 
 
 async def test_text_of_users_is_cleaned_and_bounded(call: Caller, okta: respx.MockRouter) -> None:

@@ -1,9 +1,20 @@
 """The mechanism of the allow-lists."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from okta_mcp.tools import shapes
-from okta_mcp.tools.projection import From, Leaf, Shape, masked_phone, project, values
+from okta_mcp.tools.projection import (
+    From,
+    Leaf,
+    NamesBeyond,
+    Shape,
+    masked_phone,
+    project,
+    values,
+)
 
 
 @pytest.mark.parametrize(
@@ -20,6 +31,7 @@ from okta_mcp.tools.projection import From, Leaf, Shape, masked_phone, project, 
         ({"p": 7}, {"p": Leaf.PHONE}, {"p": None}),
         ({"l": {"href": 7}}, {"l": Leaf.ID_OF_LINK}, {"l": None}),
         ({"t": {"_links": 1, "k": [1, {"_links": 1}]}}, {"t": Leaf.TREE}, {"t": {"k": [1, {}]}}),
+        ({"b": 1, "a": "x", "c": None, "d": []}, NamesBeyond(frozenset("b")), ["a"]),
         ("text", values("a"), None),
         ([{"a": 1}], values("a"), [{"a": 1}]),
     ],
@@ -68,6 +80,14 @@ def test_no_allow_list_names_a_secret() -> None:
         *("credentials", "client_secret", "jwks", "signing", "spCertificate", "x5c", "activation"),
         *("sharedSecret", "answer", "deviceToken", "password", "recovery_question", "verify"),
     }
+
+
+def test_a_full_profile_holds_oktas_default_user_schema_and_nothing_else() -> None:
+    """I-09"""
+    description = Path(__file__).parent.parent / "contract" / "okta-openapi.json"
+    schemas = json.loads(description.read_text(encoding="utf-8"))["components"]["schemas"]
+    documented = set(schemas["UserSchemaBaseProperties"]["properties"])
+    assert documented == set(shapes.USER.full["profile"]) == set(shapes.USER_ROW.full["profile"])
 
 
 def test_full_shows_at_least_what_default_shows() -> None:

@@ -70,8 +70,15 @@ class SandboxProcess:
 
 
 @contextlib.contextmanager
-def running_sandbox(server_url: str, *options: str) -> Iterator[SandboxProcess]:
-    """A sandbox whose application has `server_url`'s callback."""
+def running_sandbox(
+    server_url: str, *options: str, service: tuple[str, Path] | None = None
+) -> Iterator[SandboxProcess]:
+    """A sandbox whose application has `server_url`'s callback.
+
+    `service` is the client id of an API Services application and the file of its public keys.
+    """
+    if service is not None:
+        options += ("--service-client-id", service[0], "--service-jwks", str(service[1]))
     command = [
         *(sys.executable, "-m", "okta_mcp.sandbox", "--port", "0", "--end-with-stdin"),
         *("--redirect-uri", f"{server_url}/oauth/callback"),

@@ -1,21 +1,22 @@
 """A report in the making: many reads of Okta, a part of the answer at a time.
 
 A report is a tool that works through pages in steps. `Report.work` repeats the report's step until
-nothing is left, or until one call has done enough, or until Okta's rate limit stops it in the
-middle; then the answer holds what was found so far and a cursor with the state of the work, and the
-next call goes on from there. The state is the report's own small JSON object; a step changes it
-only when all its reads have succeeded, so a part that fails loses nothing.
+nothing is left, or until one call has done enough, or until Okta stops it in the middle; then the
+answer holds what was found so far and a cursor with the state of the work, and the next call goes
+on from there. The state is the report's own small JSON object; a step changes it, and adds rows,
+only when all its reads have succeeded, so a step that fails loses nothing and is repeated.
 
-Every answer has the same form, see `report_schema`. All its texts are cleaned here.
+Every answer has the same form, see `report_schema`. All its texts are cleaned here. A report never
+shows what its caller could not ask for directly: `Report.may` is asked before an optional part.
 """
 
 import json
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from okta_mcp.okta.errors import OktaRateLimitedError
+from okta_mcp.okta.errors import OktaRateLimitedError, OktaUnavailableError
 from okta_mcp.okta.ids import InvalidArgumentError
 from okta_mcp.okta.text import clean_text
 from okta_mcp.tools.call import current_call
@@ -36,11 +37,11 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ReportTools:
-    """What all reports share; `now` is epoch seconds."""
+    """What all reports share; `now` is epoch seconds. Without a shelf there is no CSV."""
 
     reader: Reader
     cursors: Cursors
-    shelf: Shelf
+    shelf: Shelf | None
     now: Callable[[], float]
 
     def begun(
@@ -49,23 +50,38 @@ class ReportTools:
         """A new report, or the one whose cursor is `after`; `columns` are the table's, in order.
 
         `question` is what was asked: a cursor goes on with its own question, and is refused with
-        another one. Raises `InvalidArgumentError`.
+        another one; None says nothing. Raises `InvalidArgumentError`.
         """
         binding = f"{tool}|{current_call.get().user_id}"
         if after is None:
-            return Report(self, columns, binding, dict(question), secrets.token_urlsafe(12), {})
+            place = _Place(dict(question), secrets.token_urlsafe(12), {})
+            return Report(self, columns, binding, place)
         try:
-            kept = json.loads(self.cursors.open(after, binding))
-            if any(kept["question"].get(name) != value for name, value in question.items()):
+            place = _Place(**json.loads(self.cursors.open(after, binding)))
+            asked = {name: value for name, value in question.items() if value is not None}
+            if asked != {name: place.question.get(name) for name in asked}:
                 raise ValueError("the cursor of another question")
-        except ValueError as reason:
+        except (TypeError, ValueError) as reason:
             raise InvalidArgumentError(
                 "after",
                 "after is no cursor of this report",
                 "use the cursor that the previous answer gave as `next_cursor`, with the same tool"
                 " and the same arguments",
             ) from reason
-        return Report(self, columns, binding, kept["question"], kept["id"], kept["state"])
+        return Report(self, columns, binding, place)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What a cursor keeps; `csv_chars` is how much of the CSV there was: None for a new report.
+
+    A part that is asked for twice is written over itself.
+    """
+
+    question: dict[str, Any]
+    report_id: str
+    state: dict[str, Any]
+    csv_chars: int | None = None
 
 
 class Report:
@@ -73,25 +89,18 @@ class Report:
     counts of the summary included, in `state`. `unseen` says what could not be looked at."""
 
     def __init__(
-        self,
-        tools: ReportTools,
-        columns: Sequence[str],
-        binding: str,
-        question: dict[str, Any],
-        report_id: str,
-        state: dict[str, Any],
+        self, tools: ReportTools, columns: Sequence[str], binding: str, place: _Place
     ) -> None:
         self._tools = tools
         self._columns = tuple(columns)
         self._binding = binding
-        self._id = report_id
-        self._is_resumed = bool(state)
+        self._place = place
         self._deadline = tools.now() + SECONDS_A_CALL
         self._reads_left = READS_A_CALL
         self._is_finished = True
         self._retry_after_seconds: int | None = None
-        self.question = question
-        self.state = state
+        self.question = place.question
+        self.state = place.state
         self.rows: list[Row] = []
         self.unseen: list[str] = []
         self.reader = _CountedReader(tools.reader, self)
@@ -99,17 +108,17 @@ class Report:
     async def work(self, step: Callable[[], Awaitable[bool]]) -> bool:
         """Repeats `step` until it answers False, nothing left, or this call has done enough.
 
-        Whether all is done. A rate limit raises only where this call has got nowhere.
+        Whether all is done. What stops a step raises only where this call has got nowhere.
         """
         steps_done = 0
         while True:
             try:
                 is_more = await step()
-            except OktaRateLimitedError as error:
+            except (OktaRateLimitedError, OktaUnavailableError) as error:
                 if steps_done == 0:
                     raise
                 self._is_finished = False
-                self._retry_after_seconds = error.retry_after_seconds
+                self._stopped_by(error)
                 return False
             steps_done += 1
             if not is_more:
@@ -117,6 +126,18 @@ class Report:
             if self._reads_left <= 0 or self._tools.now() >= self._deadline:
                 self._is_finished = False
                 return False
+
+    def may(self, tool: str, what: str) -> bool:
+        """Whether the caller may use the tool that shows `what`; if not, that is unseen."""
+        if current_call.get().may(tool):
+            return True
+        self.note_unseen(f"{what}: your role or your connection does not include {tool}")
+        return False
+
+    def doing(self, what: str, done: int, total: int | None = None) -> None:
+        """How far the report is, for clients that are told of progress."""
+        progress = current_call.get().progress
+        progress.doing, progress.done, progress.total = what, done, total
 
     def note_unseen(self, text: str) -> None:
         """Says once what could not be looked at."""
@@ -126,39 +147,61 @@ class Report:
     async def answer(self, summary: Mapping[str, Any], **more: Any) -> dict[str, Any]:
         """The answer of this part; `more` are further fields of the report's own."""
         table = [[_cleaned(row.get(name)) for name in self._columns] for row in self.rows]
+        csv_chars, kept = await self._shelved(table)
         answer: dict[str, Any] = {
             "summary": _cleaned(summary),
             **{name: _cleaned(value) for name, value in more.items()},
             "rows": [dict(zip(self._columns, cells, strict=True)) for cells in table[:ROWS_SHOWN]],
             "count": len(table),
-            "unseen": self.unseen,
+            "unseen": _cleaned(self.unseen),
             "truncated": not self._is_finished,
-            "next_cursor": None if self._is_finished else self._cursor(),
+            "next_cursor": None if self._is_finished else self._cursor(csv_chars),
         }
         if self._retry_after_seconds is not None:
             answer["retry_after_seconds"] = self._retry_after_seconds
-        if table or self._is_resumed:
-            answer["csv"] = await self._shelved(table)
+        if len(table) > ROWS_SHOWN:
+            where = "the csv has all" if kept else "ask for less to see all"
+            answer["hint"] = f"the first {ROWS_SHOWN} of {len(table)} rows; {where}"
+        if kept:
+            answer["csv"] = REPORT_URI.format(report_id=self._place.report_id)
         return answer
 
     def count_read(self) -> None:
         """One read of Okta."""
         self._reads_left -= 1
 
-    def _cursor(self) -> str:
-        place = {"question": self.question, "id": self._id, "state": self.state}
-        return self._tools.cursors.seal(json.dumps(place), self._binding)
+    def _stopped_by(self, error: OktaRateLimitedError | OktaUnavailableError) -> None:
+        if isinstance(error, OktaRateLimitedError):
+            self._retry_after_seconds = error.retry_after_seconds
+            wait = f"go on with next_cursor in {error.retry_after_seconds} seconds"
+            self.note_unseen(f"the rest, because Okta's rate limit is used up: {wait}")
+        else:
+            self.note_unseen(f"the rest ({error.message}): go on with next_cursor")
 
-    async def _shelved(self, table: list[list[Any]]) -> str:
-        """Adds this part's rows to the CSV of the whole; its URI."""
+    def _cursor(self, csv_chars: int) -> str:
+        place = _Place(self.question, self._place.report_id, self.state, csv_chars)
+        return self._tools.cursors.seal(
+            json.dumps(asdict(place), ensure_ascii=False), self._binding
+        )
+
+    async def _shelved(self, table: list[list[Any]]) -> tuple[int, bool]:
+        """Adds this part's rows to the CSV of the whole: its length, and whether it is kept."""
+        shelf, before = self._tools.shelf, self._place.csv_chars
+        if shelf is None or not (before or table):
+            return 0, False
         person = current_call.get().user_id
-        before = await self._tools.shelf.get(person, self._id) if self._is_resumed else None
-        if before is None:
-            before = csv_text([self._columns])
-            if self._is_resumed:
-                self.unseen.append("the CSV holds this part only: the earlier one has expired")
-        await self._tools.shelf.put(person, self._id, before + csv_text(table))
-        return REPORT_URI.format(report_id=self._id)
+        text = csv_text([self._columns])
+        if before:
+            kept = await shelf.get(person, self._place.report_id)
+            if kept is not None and len(kept) >= before:
+                text = kept[:before]
+            else:
+                self.note_unseen("earlier parts in the CSV, which has expired; begin again for all")
+        text += csv_text(table)
+        if await shelf.put(person, self._place.report_id, text):
+            return len(text), True
+        self.note_unseen("the CSV: it is too large, or too many reports are kept here")
+        return 0, False
 
 
 class _CountedReader:
@@ -174,6 +217,17 @@ class _CountedReader:
         page = await self._reader.page(target)
         rows = page.body if isinstance(page.body, list) else []
         return [row for row in rows if isinstance(row, dict)], page.next_path
+
+    async def all(self, target: str, at_most_pages: int = 5) -> tuple[list[dict[str, Any]], bool]:
+        """The rows of a list that is usually short, and whether these are all."""
+        rows: list[dict[str, Any]] = []
+        following: str | None = target
+        for _ in range(at_most_pages):
+            if following is None:
+                break
+            page, following = await self.page(following)
+            rows += page
+        return rows, following is None
 
     async def raw(self, path: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """One object."""
@@ -202,6 +256,7 @@ def report_schema(columns: Sequence[str], **more: dict[str, Any]) -> dict[str, A
             "truncated": {"type": "boolean", "description": "the report is not finished"},
             "next_cursor": {"type": ["string", "null"], "description": "pass as after to go on"},
             "retry_after_seconds": {"type": "integer"},
+            "hint": {"type": "string"},
             "csv": {"type": "string", "description": "a resource with the rows of all parts"},
         },
         "required": ["summary", "rows", "count", "unseen", "truncated", "next_cursor"],

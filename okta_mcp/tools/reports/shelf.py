@@ -15,8 +15,8 @@ _FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "�
 class Shelf(Protocol):
     """Keeps texts for an hour, each for one person."""
 
-    async def put(self, person: str, report_id: str, text: str) -> None:
-        """Keep it, in the place of what was there."""
+    async def put(self, person: str, report_id: str, text: str) -> bool:
+        """Keep it, in the place of what was there. Whether there is room for it."""
 
     async def get(self, person: str, report_id: str) -> str | None:
         """What is kept for this very person, or None."""
@@ -32,10 +32,12 @@ def csv_text(rows: Iterable[Iterable[object]]) -> str:
 def _cell(value: object) -> str:
     if value is None:
         return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return str(value)
     if isinstance(value, list | tuple):
         value = "; ".join(str(each) for each in value)
     text = str(value)
-    is_formula = not isinstance(value, int | float) and text.lstrip(" \u00a0").startswith(
-        _FORMULA_SIGNS
-    )
+    is_formula = text.startswith(_FORMULA_SIGNS) or text.lstrip().startswith(_FORMULA_SIGNS)
     return f"'{text}" if is_formula else text

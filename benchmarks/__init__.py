@@ -1,0 +1,1 @@
+"""Figures that anybody can repeat: one command each, `python -m benchmarks.<name>`."""

@@ -1,0 +1,107 @@
+"""Why a person may, or may not, use a tool: the same decision as a call would meet, in sentences.
+
+Called by `okta-mcp policy explain`. It decides nothing itself: it asks the policy and the mapping,
+and says which of their entries counted and which change would turn the answer.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from okta_mcp.okta.directory import Membership
+from okta_mcp.okta.text import clean_text
+from okta_mcp.rbac.policy import NOBODY, Policy, Role
+from okta_mcp.rbac.policy_file import variable_of
+from okta_mcp.rbac.roles import RoleDecision, RoleMapping
+
+_MOST_NAMES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """`facts` are name and sentence in the order of the decision; `fixes` is empty on a yes."""
+
+    is_allowed: bool
+    facts: tuple[tuple[str, str], ...]
+    fixes: tuple[str, ...]
+
+
+def explained(
+    policy: Policy,
+    groups_by_role: Mapping[Role, tuple[str, ...]],
+    membership: Membership,
+    tool: str,
+) -> Explanation:
+    """The decision about a tool that the policy knows, for somebody with these groups.
+
+    A token of all scopes is assumed: which of them a client got, the person decided.
+    """
+    mapping = RoleMapping(groups_by_role)
+    decided = mapping.decided(membership)
+    least = policy.least_role("tools", tool)
+    scopes = policy.scopes_of(tool)
+    limits = policy.limits(tool, decided.role).sentences()
+    facts = [
+        ("groups", _named([group.name for group in membership.groups])),
+        ("source", membership.source),
+        ("role", _role(policy, groups_by_role, decided, membership)),
+        *(
+            (
+                "no match",
+                f"{_shown(group.name)} has the name of a role group and gives no role: it is of"
+                f" type {group.type or 'unknown'}, and such a name is anybody's choice. If it is"
+                f" meant, map its id {group.id}",
+            )
+            for group in mapping.look_alikes(membership)
+        ),
+        ("entry", f'[tools] {tool} = "{least}"'),
+        ("scopes", " ".join(scopes) if scopes else "none: the tool reads nothing of Okta"),
+        ("limits", "; ".join(limits) or "none"),
+    ]
+    is_allowed = policy.decision("tools", tool, decided.role, scopes).allowed
+    fixes = () if is_allowed else _fixes(policy, groups_by_role, least)
+    return Explanation(is_allowed, tuple(facts), fixes)
+
+
+def _role(
+    policy: Policy,
+    groups_by_role: Mapping[Role, tuple[str, ...]],
+    decided: RoleDecision,
+    membership: Membership,
+) -> str:
+    role = decided.role
+    if role is None:
+        return "none: no group of the person is mapped to a role"
+    in_file = policy.groups.get(role, ())
+    in_variable = tuple(name for name in groups_by_role[role] if name not in in_file)
+    where = [
+        name
+        for name, groups in (
+            ("[groups] of the policy file", in_file),
+            (variable_of(role), in_variable),
+        )
+        if RoleMapping({role: groups}).decided(membership).role
+    ]
+    return f"{role}, by {_named(list(decided.groups))} in {' and '.join(where)}"
+
+
+def _fixes(
+    policy: Policy, groups_by_role: Mapping[Role, tuple[str, ...]], least: Role | None
+) -> tuple[str, ...]:
+    if least is None or least == NOBODY:
+        return ("nobody may use this tool; change its entry in POLICY_FILE",)
+    enough = policy.roles[policy.roles.index(least) :]
+    groups = [name for role in enough for name in groups_by_role.get(role, ())]
+    lower = "or name a lower role in the tool's entry in POLICY_FILE"
+    if not groups:
+        return (f"map a group to {least} (no group is), and put the person into it", lower)
+    return (f"put the person into one of these groups in Okta: {_named(groups)}", lower)
+
+
+def _named(names: list[str]) -> str:
+    shown = ", ".join(_shown(name) for name in names[:_MOST_NAMES])
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return f"{shown}{more}" or "none"
+
+
+def _shown(name: str) -> str:
+    return f'"{clean_text(name, 80)}"'

@@ -1,0 +1,93 @@
+"""Opens the store that `STORE_URL` names. Called by the composition root and the store commands.
+
+    memory:                          forgets at a restart
+    sqlite:///relative.db            a file; sqlite:////absolute/path.db
+    redis://[user:password@]host:port/0, rediss://…    Redis 7 or Valkey, with TLS for rediss
+    redis://host:26379,host:26379/0?sentinel=name      the same behind Sentinel, by its master's name
+
+A wrong URL is a `StoreUnavailableError` whose text never holds the password.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+
+from okta_mcp.stores.interface import Store, StoreUnavailableError
+from okta_mcp.stores.memory import MemoryStore
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+_CONNECT_SECONDS = 1.0
+_ANSWER_SECONDS = 1.5
+_CONNECTIONS = 64
+_SENTINEL_PORT = 26379
+
+
+def opened_store(url: str, prefix: str, now: Callable[[], float]) -> Store:
+    """The store at `url`; `prefix` keeps servers apart in one Redis. `now` is epoch seconds.
+
+    Raises `StoreUnavailableError` for a file that cannot be used; Redis is asked at the first verb.
+    """
+    if url.startswith("sqlite:///"):
+        # Only where it is used: the default store needs neither of the two.
+        from okta_mcp.stores.sqlite import SqliteStore
+
+        return SqliteStore(Path(url.removeprefix("sqlite:///")), now)
+    if url.startswith(("redis://", "rediss://")):
+        from okta_mcp.stores.redis import RedisStore
+
+        return RedisStore(_redis(url), prefix, now)
+    return MemoryStore(now)
+
+
+def _redis(url: str) -> "Redis":
+    try:
+        from redis.asyncio import Redis, Sentinel
+        from redis.asyncio.retry import Retry
+        from redis.backoff import NoBackoff
+    except ImportError:
+        raise StoreUnavailableError(
+            "STORE_URL names Redis, and its client is not installed; run: pip install"
+            " 'okta-mcp[redis]'"
+        ) from None
+    options: dict[str, Any] = {
+        "socket_connect_timeout": _CONNECT_SECONDS,
+        "socket_timeout": _ANSWER_SECONDS,
+        # One more attempt at once: a kept connection that Redis has closed fails like this.
+        "retry": Retry(NoBackoff(), 1),
+        "health_check_interval": 30,
+        "max_connections": _CONNECTIONS,
+    }
+    try:
+        parts = urlsplit(url)
+        names = parse_qs(parts.query).get("sentinel")
+        if not names:
+            return Redis.from_url(url, **options)
+        sentinels = [_address(each) for each in parts.netloc.rpartition("@")[2].split(",")]
+    except ValueError as error:
+        raise StoreUnavailableError(
+            "STORE_URL: not a Redis URL. Example: STORE_URL=redis://127.0.0.1:6379/0"
+        ) from error
+    sentinel = Sentinel(sentinels, sentinel_kwargs=options)  # type: ignore[no-untyped-call]
+    found: Redis = sentinel.master_for(
+        names[0],
+        db=int(parts.path.strip("/") or 0),
+        ssl=parts.scheme == "rediss",
+        **_credentials(parts),
+        **options,
+    )
+    return found
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    return (host, int(port)) if host else (text, _SENTINEL_PORT)
+
+
+def _credentials(parts: SplitResult) -> dict[str, Any]:
+    named = parts.netloc.rpartition("@")[0]
+    user, _, password = named.partition(":")
+    given = {"username": unquote(user), "password": unquote(password)}
+    return {name: value for name, value in given.items() if value}
