@@ -3,7 +3,7 @@
     memory:                          forgets at a restart
     sqlite:///relative.db            a file; sqlite:////absolute/path.db
     redis://[user:password@]host:port/0, rediss://…    Redis 7 or Valkey, with TLS for rediss
-    redis://host:26379,host:26379/0?sentinel=name      the same behind Sentinel, by its master's name
+    redis://host:26379,host:26379/0?sentinel=name    the same behind Sentinel, by the master's name
 
 A wrong URL is a `StoreUnavailableError` whose text never holds the password.
 """
