@@ -32,6 +32,24 @@ def main() -> None:
     """Okta for AI assistants: the server, its client, and the tools to run them."""
 
 
+@main.command()
+@click.argument("url", default="http://127.0.0.1:3001/health")
+@click.option("--seconds", default=4.0, show_default=True, help="How long to wait for an answer.")
+def health(url: str, seconds: float) -> None:
+    """Ask the server at URL whether it lives; exit status 1 if it does not.
+
+    Without URL it is the server of this machine. A path /health/ready asks whether it takes
+    requests too.
+    """
+    from okta_mcp.ops.probe import UnhealthyError, ask_health
+
+    try:
+        click.echo(ask_health(url, timeout_seconds=seconds))
+    except UnhealthyError as error:
+        click.echo(error, err=True)
+        sys.exit(1)
+
+
 @main.group()
 def audit() -> None:
     """Work with the audit trail."""
@@ -96,6 +114,87 @@ def explain(
             person, tool, policy_file=policy_file, groups=groups, env_file=env_file
         )
     )
+
+
+_env_file = click.option(
+    "--env-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path(".env"),
+    show_default=True,
+    help="File with the settings of the server.",
+)
+
+
+@main.group()
+def store() -> None:
+    """Check, count, copy and bring back what a server keeps."""
+
+
+@store.command(name="check")
+@_env_file
+def check_store(env_file: Path) -> None:
+    """Say whether the store is in order: structures, file modes, records, sealed values.
+
+    Exit status 0: in order, 1: there are faults, 2: cannot be checked.
+    """
+    from okta_mcp import store_commands
+
+    sys.exit(store_commands.check(env_file))
+
+
+@store.command()
+@_env_file
+def stats(env_file: Path) -> None:
+    """Say what the store holds, kind by kind."""
+    from okta_mcp import store_commands
+
+    sys.exit(store_commands.stats(env_file))
+
+
+@store.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@_env_file
+def backup(file: Path, env_file: Path) -> None:
+    """Write a copy of the store to the new FILE, while servers run; sealed values stay sealed."""
+    from okta_mcp import store_commands
+
+    sys.exit(store_commands.backup(env_file, file))
+
+
+@store.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@_env_file
+@click.option("--replace", is_flag=True, help="Delete first what the store holds.")
+@click.option(
+    "--with-access",
+    is_flag=True,
+    help="Also sign-ins, grants and tokens. What was ended after the backup works again.",
+)
+def restore(file: Path, env_file: Path, replace: bool, with_access: bool) -> None:
+    """Bring back from FILE the registrations of clients. Stop the servers first.
+
+    Exit status 0: done, 1: refused because the store is not empty, 2: cannot be done.
+    """
+    from okta_mcp import store_commands
+
+    sys.exit(store_commands.restore(env_file, file, replace=replace, with_access=with_access))
+
+
+@main.group()
+def keys() -> None:
+    """Work with the secrets of SESSION_SECRET_KEY."""
+
+
+@keys.command()
+@_env_file
+def rotate(env_file: Path) -> None:
+    """Seal anew with the first secret what a later one has sealed. Servers may run.
+
+    Exit status 0: the earlier secrets open nothing any more, 1: something was left, 2: not done.
+    """
+    from okta_mcp import key_commands
+
+    sys.exit(key_commands.rotate(env_file))
 
 
 def _add_client_verbs() -> None:

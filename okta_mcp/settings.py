@@ -139,6 +139,22 @@ def _networks(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
+def _listen_address(value: str) -> str:
+    try:
+        host_and_port(value)
+    except ValueError:
+        raise ValueError("must be an address and a port from 1 to 65535") from None
+    return value
+
+
+def host_and_port(address: str) -> tuple[str, int]:
+    """Of `127.0.0.1:9464` or `[::1]:9464`; the host without brackets. Raises `ValueError`."""
+    parts = urlsplit(f"//{address}")
+    if not parts.hostname or not parts.port or parts.netloc != address or "@" in address:
+        raise ValueError(address)
+    return parts.hostname, parts.port
+
+
 def _acr_values(value: Any) -> Any:
     """Separated by spaces, as Okta writes them, or by commas, as all lists here."""
     return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
@@ -156,6 +172,7 @@ AcrValues = Annotated[
 ]
 Rate = Annotated[str, AfterValidator(_rate)]
 CidrList = Annotated[NameList, AfterValidator(_networks)]
+ListenAddress = Annotated[str, AfterValidator(_listen_address)]
 
 
 def _seconds(default: int, most: int) -> Any:
@@ -259,6 +276,7 @@ class Settings(RoleSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", examples=["INFO"]
     )
+    metrics_listen: ListenAddress | None = Field(default=None, examples=["127.0.0.1:9464"])
     consent_notice: str = Field(
         default="", max_length=500, examples=["Use is logged. Questions: it-security@example.com"]
     )

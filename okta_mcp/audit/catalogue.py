@@ -8,6 +8,8 @@ SCHEMA_VERSION = 1
 EVENTS: dict[str, str] = {
     "server.started": "The server answers from now on.",
     "server.stopped": "The server has stopped in order.",
+    "store.unavailable": "The store went away; until it is back requests are answered 503.",
+    "store.available": "The store is back.",
     "client.registered": "A client registered itself.",
     "client.registration.suspicious": "A client registered, and something about it is odd.",
     "client.registration.refused": "A registration was refused; the reason says which rule.",

@@ -10,51 +10,47 @@ import hashlib
 import json
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO
 
 from okta_mcp.audit.catalogue import EVENTS, SCHEMA_VERSION
+from okta_mcp.audit.trail import (
+    FIRST_LINK,
+    AuditFileError,
+    BrokenChainError,
+    FileTrail,
+    Last,
+    StreamTrail,
+)
 
-_FIRST_LINK = "0" * 64
+__all__ = ["Audit", "AuditFileError", "BrokenChainError", "verified_lines"]
+
 _LONGEST_VALUE = 512
-# More than the longest line can have.
-_TAIL_BYTES = 256 * 1024
-
-
-class BrokenChainError(Exception):
-    """An audit file is not what was written; `line` is the number of the first wrong line."""
-
-    def __init__(self, line: int, what: str) -> None:
-        super().__init__(f"line {line}: {what}")
-        self.line = line
-
-
-class AuditFileError(Exception):
-    """The file cannot be written; the text names it and the reason."""
 
 
 class Audit:
-    """Writes events to a path, or to standard output for `-`. `now` gives epoch seconds."""
+    """Writes events to a path, or to standard output for `-`. `now` gives epoch seconds.
 
-    def __init__(self, target: str, now: Callable[[], float]) -> None:
+    Several processes may write to one path; to share standard output they share `position`, a file
+    opened before they were forked. Raises `AuditFileError` and `BrokenChainError`.
+    """
+
+    def __init__(
+        self, target: str, now: Callable[[], float], *, position: BinaryIO | None = None
+    ) -> None:
         self._now = now
-        self._seq, self._link = 0, _FIRST_LINK
         self._lock = threading.Lock()
-        self._stream: TextIO
-        if target == "-":
-            self._stream = sys.stdout
-        else:
-            path = Path(target)
-            try:
-                if path.exists():
-                    self._seq, self._link = _last_link(path)
-                path.touch(mode=0o600)
-                self._stream = path.open("a", encoding="utf-8")
-            except OSError as error:
-                raise AuditFileError(f"cannot write {target}: {error.strerror}") from error
-        self._owns_stream = target != "-"
+        self._observers: list[Callable[[Mapping[str, Any]], None]] = []
+        self._trail: FileTrail | StreamTrail
+        self._trail = (
+            StreamTrail(sys.stdout, position) if target == "-" else FileTrail(Path(target))
+        )
+
+    def observe(self, observer: Callable[[Mapping[str, Any]], None]) -> None:
+        """Hand every event that has been written to `observer` too, as its line holds it."""
+        self._observers.append(observer)
 
     def write(
         self,
@@ -70,28 +66,28 @@ class Audit:
         """
         if event not in EVENTS:
             raise ValueError(f"{event!r} is not in the audit catalogue")
-        with self._lock:
-            self._seq += 1
+        with self._lock, self._trail.turn() as last:
             line = {
                 "schema": SCHEMA_VERSION,
-                "seq": self._seq,
+                "seq": last.seq + 1,
                 "time": _iso(self._now()),
                 "event": event,
                 "outcome": outcome,
                 "reason": reason,
+                "after_cut": last.is_cut_after or None,
                 **fields,
             }
             body = _compact(
                 {key: _bounded(value) for key, value in line.items() if value is not None}
             )
-            self._link = _next_link(self._link, body)
-            self._stream.write(f'{body[:-1]},"chain":"{self._link}"}}\n')
-            self._stream.flush()
+            link = _next_link(last.link, body)
+            self._trail.append(f'{body[:-1]},"chain":"{link}"}}', Last(last.seq + 1, link))
+        for observer in self._observers:
+            observer(line)
 
     def close(self) -> None:
         """Close the file; standard output stays open."""
-        if self._owns_stream:
-            self._stream.close()
+        self._trail.close()
 
 
 def verified_lines(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
@@ -99,7 +95,7 @@ def verified_lines(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
 
     The trail may begin anywhere: the link before its first line is taken as given. A line that
     was cut off, because the process was killed while it wrote, is passed over where the next one
-    is a start of the server.
+    says so (`after_cut`).
     """
     before: dict[str, Any] | None = None
     cut_off: int | None = None
@@ -113,7 +109,7 @@ def verified_lines(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
                 raise BrokenChainError(cut_off, "not a line of an audit trail") from None
             cut_off = number
             continue
-        if cut_off is not None and event["event"] != "server.started":
+        if cut_off is not None and event.get("after_cut") is not True:
             raise BrokenChainError(cut_off, "not a line of an audit trail")
         cut_off = None
         body = line.removesuffix(f',"chain":"{chain}"}}') + "}"
@@ -122,34 +118,12 @@ def verified_lines(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
                 raise BrokenChainError(number, f"seq {seq} follows {before['seq']}")
             if chain != _next_link(before["chain"], body):
                 raise BrokenChainError(number, "changed after it was written")
-        elif seq == 1 and chain != _next_link(_FIRST_LINK, body):
+        elif seq == 1 and chain != _next_link(FIRST_LINK, body):
             raise BrokenChainError(number, "changed after it was written")
         before = event
         yield event
     if cut_off is not None:
         raise BrokenChainError(cut_off, "not a line of an audit trail")
-
-
-def _last_link(path: Path) -> tuple[int, str]:
-    """Where an existing file stopped, so that the chain goes on over a restart.
-
-    A last line without its end was cut off when the process was killed: it stays, on a line of its
-    own, and the chain goes on from the line before.
-    """
-    with path.open("rb+") as stream:
-        size = stream.seek(0, 2)
-        stream.seek(max(0, size - _TAIL_BYTES))
-        tail = stream.read()
-        if tail and not tail.endswith(b"\n"):
-            stream.write(b"\n")
-    complete = tail[: tail.rfind(b"\n") + 1].splitlines()
-    if not complete:
-        return 0, _FIRST_LINK
-    try:
-        event = json.loads(complete[-1])
-        return int(event["seq"]), str(event["chain"])
-    except (ValueError, TypeError, KeyError):
-        raise BrokenChainError(0, f"{path} does not end with a line of an audit trail") from None
 
 
 def _next_link(link: str, body: str) -> str:

@@ -34,6 +34,7 @@ from okta_mcp.mcp_endpoint.messages import (
     UNAVAILABLE,
     Message,
     MessageError,
+    RequestId,
     error_body,
     parsed,
 )
@@ -52,11 +53,13 @@ from okta_mcp.rbac.limits import NO_LIMITS
 from okta_mcp.rbac.policy import Policy
 from okta_mcp.rbac.principal import Principal, current_principal
 from okta_mcp.rbac.roles import LiveRoles
+from okta_mcp.stores.interface import StoreUnavailableError
 from okta_mcp.tools.call import Call, current_call
 
 LARGEST_MESSAGE = 1024 * 1024
 _BATCH_VERSION = "2025-03-26"
 _LONGEST_SUBJECT = 128
+_STORE_RETRY_SECONDS = 5
 # What a caller sends to prove who it is stays on this side of the dispatch.
 _CREDENTIALS = frozenset({b"authorization", b"cookie", b"content-length", b"transfer-encoding"})
 
@@ -89,12 +92,14 @@ class McpEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
+        asked: RequestId = None
         try:
             self._check_origin(request)
             bearer = await self._guard.admitted(request)
             _check_method(request)
             incoming = await _incoming(request)
             if isinstance(incoming, Message):
+                asked = incoming.request_id
                 await self._answer(request, send, bearer, incoming)
             else:
                 await self._answer_batch(request, send, bearer, incoming)
@@ -107,6 +112,11 @@ class McpEndpoint:
         except MessageError as error:
             body = error_body(error.code, error.message, error.request_id)
             await _json(body, status=400)(scope, receive, send)
+        except StoreUnavailableError:
+            text = "the server's store does not answer; try again in a moment"
+            retry = {"Retry-After": str(_STORE_RETRY_SECONDS)}
+            body = error_body(UNAVAILABLE, text, asked)
+            await _json(body, status=503, headers=retry)(scope, receive, send)
 
     async def _answer(self, request: Request, send: Send, bearer: Bearer, message: Message) -> None:
         """One message: role, decision, then the refusal or the dispatch, and the audit.

@@ -161,10 +161,11 @@ class CallbackEndpoint:
             raise LoginUnavailableError("roles_unavailable") from error
 
     async def _signed_in(self, request: Request, leg: Leg, person: _Person) -> Response:
-        earlier = await self._sessions.of(request)
-        if earlier is not None:
-            await self._sessions.end(earlier)
-            await self._upstreams.release(earlier.user_id, earlier.upstream_id)
+        if leg.request is not None:
+            # Of no use without the session, which is written after it.
+            await self._records.pending.put(
+                leg.request.id, PendingConsent(leg.request, person.user_id), LEG_TTL_SECONDS
+            )
         target = "/"
         if leg.request is not None:
             target = f"/oauth/consent?request={leg.request.id}"
@@ -178,10 +179,11 @@ class CallbackEndpoint:
             id_token=person.tokens.id_token,
             upstream_id=person.upstream_id,
         )
-        if leg.request is not None:
-            await self._records.pending.put(
-                leg.request.id, PendingConsent(leg.request, person.user_id), LEG_TTL_SECONDS
-            )
+        # Last: where this fails, the person is still signed in as before.
+        earlier = await self._sessions.of(request)
+        if earlier is not None:
+            await self._sessions.end(earlier)
+            await self._upstreams.release(earlier.user_id, earlier.upstream_id)
         self._audit.write(
             "login.succeeded",
             user_id=person.user_id,

@@ -5,6 +5,7 @@ browser came from the client or from Okta: role, scopes cut with the role, an ea
 still holds, else the page. Only a press on `Allow` makes a code; whatever else arrives is a no.
 """
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -33,7 +34,7 @@ from okta_mcp.pages import Consent
 from okta_mcp.rbac.families import FAMILIES, OFFLINE_ACCESS
 from okta_mcp.rbac.policy import Policy, Role
 from okta_mcp.rbac.roles import LiveRoles
-from okta_mcp.stores.interface import StoreFullError
+from okta_mcp.stores.interface import StoreFullError, StoreUnavailableError
 from okta_mcp.stores.records import (
     CheckedRequest,
     Client,
@@ -87,7 +88,6 @@ class ConsentStep:
         if scopes is None:
             return self._no_scope_left(checked)
         if await self._is_remembered(checked, session, scopes):
-            await self.answer_once(checked)
             return await self._approved(
                 request, client, checked, session, scopes, role, "consent.remembered"
             )
@@ -107,25 +107,29 @@ class ConsentStep:
         client, role, scopes = await self._subject(request, checked, session)
         if scopes is None:
             return self._no_scope_left(checked)
-        remembered = RememberedConsent(self._now() + self._consent_ttl_seconds)
-        await self._records.consents.put(
-            _consent_key(checked, session, scopes), remembered, self._consent_ttl_seconds
-        )
-        return await self._approved(
+        response = await self._approved(
             request, client, checked, session, scopes, role, "consent.granted"
         )
+        with contextlib.suppress(StoreFullError, StoreUnavailableError):
+            # The code is made; without this the person is asked again next time.
+            remembered = RememberedConsent(self._now() + self._consent_ttl_seconds)
+            await self._records.consents.put(
+                _consent_key(checked, session, scopes), remembered, self._consent_ttl_seconds
+            )
+        return response
 
     async def answer_once(self, checked: CheckedRequest) -> None:
-        """Raises `PageError` where the client has its answer to this request already."""
+        """The answer is given now: of two at one moment, the second raises `PageError`."""
         first = await self._records.answered_forms.put(
             checked.id, Mark(at=self._now()), FORM_TTL_SECONDS, if_absent=True
         )
         if not first:
             raise PageError("sign_in_used")
 
-    async def unanswered(self, checked: CheckedRequest) -> None:
-        """The answer could not be given after all: the person may answer again, or leave."""
-        await self._records.answered_forms.delete(checked.id)
+    async def check_unanswered(self, checked: CheckedRequest) -> None:
+        """Raises `PageError` where the client has its answer to this request already."""
+        if await self._records.answered_forms.get(checked.id) is not None:
+            raise PageError("sign_in_used")
 
     async def _subject(
         self, request: Request, checked: CheckedRequest, session: Session
@@ -194,10 +198,16 @@ class ConsentStep:
             )
             code = await self._grants.open(session, client, checked, scopes, role)
         except StoreFullError:
-            await self.unanswered(checked)
             raise PageError(
                 "server_busy", status=503, finishes=checked, finish_code="temporarily_unavailable"
             ) from None
+        # The mark comes last: whatever failed before it, the person can press again, and the code
+        # of an answer that was not given is known to nobody.
+        try:
+            await self.answer_once(checked)
+        except PageError:
+            await self._grants.withdraw(code)
+            raise
         self._audit.write(
             event,
             user_id=session.user_id,
@@ -285,8 +295,7 @@ class ConsentEndpoint:
             raise PageError("sign_in_expired")
         if pending.user_id != session.user_id:
             raise PageError("other_person", finishes=pending.request)
-        if await self._records.answered_forms.get(pending.request.id) is not None:
-            raise PageError("sign_in_used")
+        await self._step.check_unanswered(pending.request)
         response = await self._step.answer(request, pending.request, session)
         if response.status_code == 303:
             # The client has its answer; a reload must not make another one.
@@ -305,29 +314,19 @@ class ConsentEndpoint:
             checked = form.request
             if checked is None:
                 raise PageError("invalid_request")
-            session = await self._session_of_form(request, form) if decision == "allow" else None
-            await self._step.answer_once(checked)
+            if decision == "allow":
+                session = await self._session_of_form(request, form)
+                await self._step.check_unanswered(checked)
+                response = await self._step.allowed(request, checked, session)
+            else:
+                denying = await self._sessions.of(request)
+                await self._step.answer_once(checked)
+                response = self._denied(request, form, checked, denying)
         except PageError as error:
             await self._refusals.write(request, "consent.refused", error.reason)
             raise
-        if session is not None:
-            response = await self._allowed(request, checked, session)
-        else:
-            response = await self._denied(request, form, checked)
         self._responses.forms.forget(response, form)
         return response
-
-    async def _allowed(
-        self, request: Request, checked: CheckedRequest, session: Session
-    ) -> Response:
-        try:
-            return await self._step.allowed(request, checked, session)
-        except (PageError, StoreFullError) as error:
-            # No code was made, so the page's button, or another press, must still work.
-            await self._step.unanswered(checked)
-            reason = error.reason if isinstance(error, PageError) else "server_busy"
-            await self._refusals.write(request, "consent.refused", reason)
-            raise
 
     async def _session_of_form(self, request: Request, form: Form) -> Session:
         """The session of the person to whom the form was shown, who must still be signed in."""
@@ -338,8 +337,9 @@ class ConsentEndpoint:
             raise PageError("other_person", finishes=form.request)
         return session
 
-    async def _denied(self, request: Request, form: Form, checked: CheckedRequest) -> Response:
-        session = await self._sessions.of(request)
+    def _denied(
+        self, request: Request, form: Form, checked: CheckedRequest, session: Session | None
+    ) -> Response:
         self._audit.write(
             "consent.denied",
             "refused",

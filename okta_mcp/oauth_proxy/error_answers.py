@@ -1,6 +1,7 @@
 """The one place where an error becomes an answer: a page for a person, JSON for a client."""
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -12,7 +13,10 @@ from okta_mcp.oauth_proxy.rates import TooManyRequestsError
 from okta_mcp.oauth_proxy.responses import Responses
 from okta_mcp.oauth_proxy.token import NO_STORE
 from okta_mcp.oauth_proxy.trace import reference_of
-from okta_mcp.stores.interface import StoreFullError
+from okta_mcp.stores.interface import StoreFullError, StoreUnavailableError
+
+# An outage that is over sooner is rare; whoever asks later does not come with all the others.
+_STORE_SECONDS = 5
 
 log = logging.getLogger("okta_mcp")
 
@@ -28,43 +32,42 @@ def error_handlers(responses: Responses) -> dict[Any, Any]:
         return responses.problem(request, error)
 
     async def too_many_requests(request: Request, error: TooManyRequestsError) -> Response:
-        headers = {"Retry-After": str(error.retry_after_seconds)}
-        if _wants_page(request):
-            page = PageError(
-                "too_many_requests", status=429, wait=f"{error.retry_after_seconds} seconds"
-            )
-            response = responses.problem(request, page)
-            response.headers.update(headers)
-            return response
-        body = {"error": "temporarily_unavailable", "error_description": str(error)}
-        return JSONResponse(body, status_code=429, headers=NO_STORE | headers)
+        seconds = error.retry_after_seconds
+        page = PageError("too_many_requests", status=429, wait=f"{seconds} seconds")
+        return later(request, page, str(error), seconds)
 
     async def http_error(request: Request, error: HTTPException) -> Response:
         reason = "method_not_allowed" if error.status_code == 405 else "not_found"
-        if _wants_page(request):
-            page = PageError(reason, status=error.status_code)
-            response = responses.problem(request, page)
-            response.headers.update(error.headers or {})
-            return response
-        return JSONResponse({"error": reason}, status_code=error.status_code, headers=error.headers)
+        page = PageError(reason, status=error.status_code)
+        return answer(request, page, {"error": reason}, error.headers or {})
 
     async def crash(request: Request, error: Exception) -> Response:
         reference = reference_of(request)
         log.error("request %s failed", reference, exc_info=error)
-        if _wants_page(request):
-            return responses.problem(request, PageError("internal_error", status=500))
         body = {"error": "server_error", "error_description": f"reference {reference}"}
-        return JSONResponse(body, status_code=500)
+        return answer(request, PageError("internal_error", status=500), body, {})
 
     async def full(request: Request, error: StoreFullError) -> Response:
         log.error("request %s refused: %s", reference_of(request), error)
-        headers = {"Retry-After": "60"}
-        if _wants_page(request):
-            response = responses.problem(request, PageError("server_busy", status=503))
-            response.headers.update(headers)
-            return response
-        body = {"error": "temporarily_unavailable", "error_description": "try again later"}
-        return JSONResponse(body, status_code=503, headers=NO_STORE | headers)
+        return later(request, PageError("server_busy", status=503), "try again later", 60)
+
+    async def store_away(request: Request, error: StoreUnavailableError) -> Response:  # noqa: ARG001
+        # No line in the log: whoever watches the store has written the one that there is.
+        said = "the server's store does not answer; try again in a moment"
+        return later(request, PageError("store_unavailable", status=503), said, _STORE_SECONDS)
+
+    def later(request: Request, page: PageError, description: str, seconds: int) -> Response:
+        body = {"error": "temporarily_unavailable", "error_description": description}
+        return answer(request, page, body, {"Retry-After": str(seconds)})
+
+    def answer(
+        request: Request, page: PageError, body: dict[str, str], headers: Mapping[str, str]
+    ) -> Response:
+        if "text/html" not in request.headers.get("accept", ""):
+            return JSONResponse(body, status_code=page.status, headers=NO_STORE | dict(headers))
+        response = responses.problem(request, page)
+        response.headers.update(headers)
+        return response
 
     async def gone(request: Request, error: ClientDisconnect) -> Response:  # noqa: ARG001
         # Nobody reads it; without a handler each cut-off body would be a traceback in the log.
@@ -73,13 +76,10 @@ def error_handlers(responses: Responses) -> dict[Any, Any]:
     return {
         ClientDisconnect: gone,
         StoreFullError: full,
+        StoreUnavailableError: store_away,
         TokenError: token_error,
         PageError: page_error,
         TooManyRequestsError: too_many_requests,
         HTTPException: http_error,
         Exception: crash,
     }
-
-
-def _wants_page(request: Request) -> bool:
-    return "text/html" in request.headers.get("accept", "")

@@ -1,11 +1,12 @@
 """Grants and everything that hangs on them: codes, access tokens, refresh tokens, their end.
 
-A grant is made when a person allows a client, together with the code. Redeeming the code is one
-atomic swap on the code; a refresh is one atomic swap on the grant. What is used stays known until
+A grant is made when a person allows a client, together with the code. Redeeming the code and each
+refresh is one atomic swap on the grant. What is used stays known until
 its grant would have ended anyway, so that reuse is recognised: it ends the grant (RFC 9700 section
 4.14.2). One exception: an answer that was lost on its way is repeated to the client that lost it.
 """
 
+import contextlib
 import hmac
 import json
 import secrets
@@ -20,7 +21,7 @@ from okta_mcp.oauth_proxy.upstreams import Upstreams
 from okta_mcp.okta.oidc import s256
 from okta_mcp.rbac.families import OFFLINE_ACCESS
 from okta_mcp.rbac.policy import Role
-from okta_mcp.stores.interface import StoreFullError
+from okta_mcp.stores.interface import StoreFullError, StoreUnavailableError
 from okta_mcp.stores.records import (
     AccessToken,
     CheckedRequest,
@@ -126,6 +127,12 @@ class Grants:
         )
         return code
 
+    async def withdraw(self, code: str) -> None:
+        """Take back a code that nobody has received, and its grant."""
+        stored = await self._records.codes.take(digest(code))
+        if stored is not None:
+            await self._records.grants.delete(stored.grant_key)
+
     async def redeemed(
         self, client: Client, code: str, *, verifier: str, redirect_uri: str | None
     ) -> tuple[Grant, dict[str, Any]]:
@@ -145,20 +152,22 @@ class Grants:
         if not hmac.compare_digest(s256(verifier), stored.code_challenge):
             raise invalid_grant("verifier_wrong", "code_verifier does not match the challenge")
         grant = await self._records.grants.get(stored.grant_key)
-        if stored.used or grant is None:
-            await self._code_reused(stored, grant)
-        assert grant is not None  # noqa: S101 - _code_reused always raises
-        # The mark of the used code lives as long as its grant can, so that reuse is known.
+        if grant is None or grant.redeemed:
+            raise await self._code_reused(stored, grant)
         left = grant.expires_at - self._now()
-        # The tokens first: a store that is full then refuses before the code is used up.
+        # The tokens first: a store that is full or away then refuses before the code is used up.
         answer = await self._new_pair(grant, grant.scopes, generation=0)
-        if not await self._records.mark_used(key, stored, left):
+        # The one step that uses the code up. A server that is killed after it has given no answer,
+        # and the code does not work again.
+        if not await self._records.grants.swap(
+            grant.key, grant, replace(grant, redeemed=True), left
+        ):
             await self._drop(answer)
-            used = replace(stored, used=True)
-            await self._code_reused(used, await self._records.grants.get(stored.grant_key))
-        redeemed = replace(grant, redeemed=True)
-        if not await self._records.grants.swap(grant.key, grant, redeemed, left):
-            raise invalid_grant("grant_ended", "the grant has ended")
+            raise await self._code_reused(stored, await self._records.grants.get(grant.key))
+        with contextlib.suppress(StoreUnavailableError):
+            # The mark lives as long as the grant can, so that reuse is known. Where it cannot be
+            # written reuse is known for as long as the code lives; the tokens are good.
+            await self._records.mark_used(key, stored, left)
         return grant, answer
 
     async def refresh_token_grant(
@@ -211,13 +220,13 @@ class Grants:
         raise invalid_grant("refresh_token_reused", "the refresh token was used before")
 
     async def by_access_token(self, access_token: str) -> Bearer | None:
-        """What an access token stands for now, or None. Costs two reads of the store."""
+        """What an access token stands for now, or None. Costs one read of the store."""
         if not access_token.startswith(ACCESS_TOKEN):
             return None
-        stored = await self._records.access_tokens.get(digest(access_token))
-        grant = await self._records.grants.get(stored.grant_key) if stored else None
-        if stored is None or grant is None or not self._is_live(grant):
+        found = await self._records.access_tokens.with_grant(digest(access_token))
+        if found is None or not self._is_live(found[1]):
             return None
+        stored, grant = found
         await self._note_use(stored, grant)
         return Bearer(grant, stored.scopes)
 
@@ -270,12 +279,14 @@ class Grants:
             used = replace(grant, pair_used=grant.pair_used or arrived, last_used_at=now)
             await self._records.grants.swap(grant.key, grant, used, grant.expires_at - now)
 
-    async def _code_reused(self, code: Code, grant: Grant | None) -> None:
+    async def _code_reused(self, code: Code, grant: Grant | None) -> TokenError:
+        """Ends the grant of a code that is used up; the refusal."""
         if grant is not None:
             await self.end(grant, "code_reused")
             self._audit.write("code.reused", "refused", **audit_fields(grant))
-        raise invalid_grant(
-            "code_reused" if code.used else "grant_ended", "the code was used before"
+        is_reused = code.used or grant is not None
+        return invalid_grant(
+            "code_reused" if is_reused else "grant_ended", "the code was used before"
         )
 
     async def _new_pair(

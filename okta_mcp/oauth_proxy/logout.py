@@ -74,11 +74,12 @@ class LogoutEndpoint:
             return RedirectResponse("/", status_code=303)
         target = await self._after_sign_out(session)
         response = RedirectResponse(target, status_code=303)
-        await self._sessions.end(session, response)
-        self._responses.forms.forget(response, form)
         ended = 0
         if ends_connections:
+            # Before the session: where this fails, the person is signed in and can press again.
             ended = await self._grants.end_all(session.user_id, "disconnected_at_sign_out")
+        await self._sessions.end(session, response)
+        self._responses.forms.forget(response, form)
         await self._upstreams.release(session.user_id, session.upstream_id)
         self._audit.write(
             "session.ended",

@@ -6,7 +6,7 @@ a private key that cannot be used ends the start.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import httpx
@@ -26,6 +26,7 @@ from okta_mcp.okta.delegated import PersonalTokens
 from okta_mcp.okta.directory import ClaimsDirectory, Directory, ManagementDirectory
 from okta_mcp.okta.oidc import OktaLogin
 from okta_mcp.okta.service_application import ServiceApplication
+from okta_mcp.okta.sharing import Counts
 from okta_mcp.okta.sign_ins import SignIns
 from okta_mcp.rbac.families import FAMILY_SCOPES
 from okta_mcp.settings import Settings, SettingsError
@@ -81,10 +82,13 @@ def okta_access(
     login: OktaLogin,
     sign_ins: SignIns,
     now: Callable[[], float],
+    *,
+    sleep: Callable[[float], Awaitable[None]],
+    counts: Counts | None,
 ) -> OktaAccess:
-    """The API's client and the source of groups."""
+    """The API's client and the source of groups; `counts` where other processes use the same."""
     credentials = _credentials(settings, http, key, sign_ins, now)
-    api = _api(settings, http, credentials, now) if credentials else None
+    api = _api(settings, http, credentials, now, sleep, counts) if credentials else None
     if api is None or settings.keeps_sign_ins:
         return OktaAccess(api, ClaimsDirectory(login, sign_ins.refreshed))
     return OktaAccess(api, ManagementDirectory(api))
@@ -100,7 +104,7 @@ def own_api(
     if settings.keeps_sign_ins:
         return None
     credentials = _credentials(settings, http, private_key(settings), None, now)
-    return _api(settings, http, credentials, now) if credentials else None
+    return _api(settings, http, credentials, now, asyncio.sleep, None) if credentials else None
 
 
 def okta_scopes(settings: Settings) -> tuple[str, ...]:
@@ -158,6 +162,8 @@ def _api(
     http: httpx.AsyncClient,
     credentials: Credentials,
     now: Callable[[], float],
+    sleep: Callable[[float], Awaitable[None]],
+    counts: Counts | None,
 ) -> OktaApi:
     return OktaApi(
         http,
@@ -165,5 +171,6 @@ def _api(
         credentials,
         concurrency=settings.okta_concurrent_limit,
         now=now,
-        sleep=asyncio.sleep,
+        sleep=sleep,
+        counts=counts,
     )

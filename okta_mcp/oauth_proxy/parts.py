@@ -4,6 +4,7 @@ With `routes.py` and `app.py` this is the composition root: the only place where
 stores and libraries meet. Nothing is connected or started here.
 """
 
+import contextlib
 import logging
 import ssl
 from collections.abc import Callable
@@ -23,13 +24,16 @@ from okta_mcp.oauth_proxy.cookies import Cookies
 from okta_mcp.oauth_proxy.forms import Forms
 from okta_mcp.oauth_proxy.grants import Grants, Lifetimes
 from okta_mcp.oauth_proxy.legs import Legs
+from okta_mcp.oauth_proxy.metering import Unmetered, metering
 from okta_mcp.oauth_proxy.okta_access import okta_access, okta_login, private_key
+from okta_mcp.oauth_proxy.okta_counts import StoredCounts
 from okta_mcp.oauth_proxy.pinned_fetch import SystemResolver
 from okta_mcp.oauth_proxy.rates import Rates
 from okta_mcp.oauth_proxy.refusals import Refusals
 from okta_mcp.oauth_proxy.responses import Responses
 from okta_mcp.oauth_proxy.sessions import Sessions
 from okta_mcp.oauth_proxy.upstreams import Upstreams
+from okta_mcp.oauth_proxy.workers import Worker
 from okta_mcp.okta.directory import Directory
 from okta_mcp.okta.oidc import OktaLogin
 from okta_mcp.okta.sign_ins import SignIns
@@ -39,9 +43,11 @@ from okta_mcp.rbac.policy_file import groups_by_role
 from okta_mcp.rbac.principal import current_principal
 from okta_mcp.rbac.roles import LiveRoles, RoleDecision, RoleMapping
 from okta_mcp.settings import Settings
-from okta_mcp.stores.opening import opened_store
+from okta_mcp.stores.interface import Store, StoreUnavailableError
+from okta_mcp.stores.opening import opened_redis, opened_store
 from okta_mcp.stores.records import Records
 from okta_mcp.stores.sealing import Sealer, Secrets, derived_key, signing_keys
+from okta_mcp.stores.watched import WatchedStore
 from okta_mcp.tools.cursors import SealedCursors
 from okta_mcp.tools.who import who_am_i
 
@@ -60,6 +66,7 @@ class Parts:
     audit: Audit
     http: httpx.AsyncClient
     resolver: SystemResolver
+    store: WatchedStore
     records: Records
     rates: Rates
     login: OktaLogin
@@ -74,6 +81,7 @@ class Parts:
     legs: Legs
     responses: Responses
     refusals: Refusals
+    meter: Unmetered
 
     @property
     def resource_url(self) -> str:
@@ -81,17 +89,27 @@ class Parts:
         return f"{self.settings.url}/mcp"
 
 
-def assembled(settings: Settings, now: Callable[[], float], sandbox_url: str | None) -> Parts:
-    """All parts of one server."""
+def assembled(
+    settings: Settings,
+    now: Callable[[], float],
+    sandbox_url: str | None,
+    worker: Worker | None = None,
+) -> Parts:
+    """All parts of one server process."""
     secrets = _secrets(settings)
     key = private_key(settings)
     sealer = Sealer(secrets, "sealing")
     cookies = Cookies(is_https=settings.is_https)
-    audit = Audit(settings.audit_log, now)
-    records = Records(opened_store(settings.store, settings.store_prefix, now))
-    rates = Rates()
+    audit = Audit(settings.audit_log, now, position=worker.audit_position if worker else None)
+    meter = metering(settings, process=worker.number if worker else 1)
+    opened = meter.store(opened_store(settings.store, settings.store_prefix, now))
+    store = _watched_store(opened, audit)
+    records = Records(store)
+    rates = Rates(
+        opened_redis(settings.store), settings.store_prefix, derived_key(secrets[0], "rates")
+    )
     # A new client costs 20 ms for its TLS context: one for the life of the process.
-    http = httpx.AsyncClient(timeout=_OKTA_TIMEOUT_SECONDS, follow_redirects=False)
+    http = meter.client(now, timeout=_OKTA_TIMEOUT_SECONDS, follow_redirects=False)
     login = okta_login(settings, http, key, now)
     # A grant can begin at the end of a session, and still needs it at its own end.
     upstream_ttl_seconds = settings.session_ttl_seconds + settings.grant_ttl_seconds
@@ -111,7 +129,10 @@ def assembled(settings: Settings, now: Callable[[], float], sandbox_url: str | N
         resource_url=f"{settings.url}/mcp",
         now=now,
     )
-    okta = okta_access(settings, http, key, login, sign_ins, now)
+    # Other machines may use the same Redis; a file has no others than the workers of this one.
+    has_others = settings.store.startswith("redis") or (worker is not None and worker.count > 1)
+    counts = StoredCounts(store) if has_others else None
+    okta = okta_access(settings, http, key, login, sign_ins, now, sleep=meter.sleep, counts=counts)
     organisation = SANDBOX_NAME if sandbox_url else urlsplit(settings.okta_org_url).netloc
     offered = inventory(
         okta.api,
@@ -122,6 +143,7 @@ def assembled(settings: Settings, now: Callable[[], float], sandbox_url: str | N
         who_may_use_what=lambda: policy.table(),
         role_groups=lambda: tuple(chain.from_iterable(mapped_groups.values())),
     )
+    meter.watch(audit, offered.components["tools"])
     policy = policy_for(offered, settings.policy_file)
     mapped_groups = groups_by_role(policy, settings.groups_by_role)
     resolver = SystemResolver()
@@ -141,6 +163,7 @@ def assembled(settings: Settings, now: Callable[[], float], sandbox_url: str | N
         audit=audit,
         http=http,
         resolver=resolver,
+        store=store,
         records=records,
         rates=rates,
         login=login,
@@ -148,7 +171,9 @@ def assembled(settings: Settings, now: Callable[[], float], sandbox_url: str | N
         sign_ins=sign_ins,
         grants=grants,
         sessions=sessions,
-        roles=_live_roles(settings, mapped_groups, okta.directory, grants, sessions, audit, now),
+        roles=_live_roles(
+            settings, mapped_groups, okta.directory, records, grants, sessions, audit, now
+        ),
         policy=policy,
         offered=offered,
         clients=Clients(records, documents if settings.takes_client_documents else None),
@@ -164,13 +189,30 @@ def assembled(settings: Settings, now: Callable[[], float], sandbox_url: str | N
             rates.rate("refusals", settings.rate_token_failures),
             rates.rate("notices of refusals", "1/minute"),
         ),
+        meter=meter,
     )
+
+
+def _watched_store(store: Store, audit: Audit) -> WatchedStore:
+    def away(error: StoreUnavailableError) -> None:
+        log.error("the store is away: %s. What needs it is answered 503 until it is back.", error)
+        # The disk that is full may be the trail's too.
+        with contextlib.suppress(OSError):
+            audit.write("store.unavailable", "failure", reason=str(error))
+
+    def back() -> None:
+        log.warning("the store is back")
+        with contextlib.suppress(OSError):
+            audit.write("store.available")
+
+    return WatchedStore(store, away, back)
 
 
 def _live_roles(
     settings: Settings,
     mapped_groups: dict[Role, tuple[str, ...]],
     directory: Directory,
+    records: Records,
     grants: Grants,
     sessions: Sessions,
     audit: Audit,
@@ -194,6 +236,7 @@ def _live_roles(
     return LiveRoles(
         directory,
         mapping,
+        records,
         ttl_seconds=settings.role_ttl_seconds,
         now=now,
         on_inactive=end_person,

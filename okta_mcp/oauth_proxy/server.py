@@ -15,18 +15,22 @@ from typing import Any
 
 import click
 import uvicorn
+from starlette.applications import Starlette
 
 from okta_mcp.audit.writer import AuditFileError, BrokenChainError
 from okta_mcp.oauth_proxy.app import build_app
 from okta_mcp.oauth_proxy.sandbox_process import Sandbox, running_sandbox
+from okta_mcp.oauth_proxy.workers import Worker, can_fork, run_workers
 from okta_mcp.ops.http_protocol import http_protocol
 from okta_mcp.ops.logging import set_up_logging
+from okta_mcp.ops.stopping import Stopping, StoppingServer
 from okta_mcp.rbac.policy_file import PolicyError
 from okta_mcp.settings import Settings, SettingsError, is_loopback, load_settings
+from okta_mcp.stores.interface import StoreUnavailableError
 
 EXIT_CONFIGURATION = 2
-# In-flight calls finish; what hangs longer is cut.
-_GRACE_SECONDS = 10
+# Calls have had their time when the connections are closed (see ops/stopping.py).
+_CLOSE_SECONDS = 1
 _IDLE_SECONDS = 15
 
 
@@ -39,22 +43,35 @@ _IDLE_SECONDS = 15
     "--sandbox", "with_sandbox", is_flag=True, help="Start a stand-in Okta organisation; no tenant."
 )
 @click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Processes that serve; more than one needs a store that they can share.",
+)
+@click.option(
     "--env-file",
     type=click.Path(path_type=Path, dir_okay=False),
     default=Path(".env"),
     show_default=True,
     help="File with the settings.",
 )
-def serve(host: str, port: int, with_sandbox: bool, env_file: Path) -> None:
+def serve(host: str, port: int, with_sandbox: bool, workers: int, env_file: Path) -> None:
     """Serve MCP at /mcp and the login beside it."""
+    with _explained(), _sandbox_if(with_sandbox, host, port, env_file) as sandbox:
+        overrides: dict[str, Any] = {"host": host, "port": port}
+        settings = load_settings(
+            env_file=env_file, overrides=overrides | (sandbox.settings if sandbox else {})
+        )
+        set_up_logging(settings.log_level)
+        _run(settings, sandbox, workers)
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    """What cannot work is said in a line each, and ends the process."""
     try:
-        with _sandbox_if(with_sandbox, host, port, env_file) as sandbox:
-            overrides: dict[str, Any] = {"host": host, "port": port}
-            settings = load_settings(
-                env_file=env_file, overrides=overrides | (sandbox.settings if sandbox else {})
-            )
-            set_up_logging(settings.log_level)
-            _run(settings, sandbox)
+        yield
     except SettingsError as error:
         for problem in error.problems:
             click.echo(problem, err=True)
@@ -67,6 +84,9 @@ def serve(host: str, port: int, with_sandbox: bool, env_file: Path) -> None:
     except AuditFileError as error:
         example = "Example: AUDIT_LOG=/var/log/okta-mcp/audit.jsonl (the folder must exist)"
         click.echo(f"AUDIT_LOG: {error}. {example}", err=True)
+        sys.exit(EXIT_CONFIGURATION)
+    except StoreUnavailableError as error:
+        click.echo(f"STORE_URL: {error}. Example: STORE_URL=sqlite:///okta-mcp.db", err=True)
         sys.exit(EXIT_CONFIGURATION)
     except BrokenChainError as error:
         click.echo(f"AUDIT_LOG: {error}. Move the file away, keep it, and start again.", err=True)
@@ -86,9 +106,47 @@ def _sandbox_if(wanted: bool, host: str, port: int, env_file: Path) -> Iterator[
         yield sandbox
 
 
-def _run(settings: Settings, sandbox: Sandbox | None) -> None:
-    app = build_app(settings, sandbox_url=sandbox.org_url if sandbox else None)
+def _run(settings: Settings, sandbox: Sandbox | None, workers: int) -> None:
+    if workers > 1:
+        _check_workers(settings)
+    sandbox_url = sandbox.org_url if sandbox else None
     listeners = _listeners(settings)
+
+    def greet() -> None:
+        click.echo(_greeting(settings, sandbox), err=True)
+
+    if workers == 1:
+        stopping = Stopping()
+        app = build_app(settings, sandbox_url=sandbox_url, stopping=stopping)
+        greet()
+        _serve(settings, app, listeners, stopping)
+        return
+
+    def serve_as(worker: Worker) -> None:
+        with _explained():
+            stopping = Stopping()
+            app = build_app(settings, sandbox_url=sandbox_url, worker=worker, stopping=stopping)
+            worker.is_ready()
+            _serve(settings, app, listeners, stopping)
+
+    sys.exit(run_workers(workers, serve_as, greet))
+
+
+def _check_workers(settings: Settings) -> None:
+    if settings.store.startswith("memory:"):
+        raise SettingsError(
+            [
+                "--workers: several processes cannot share a store in memory."
+                " Example: STORE_URL=sqlite:////var/lib/okta-mcp/store.db"
+            ]
+        )
+    if not can_fork():
+        raise SettingsError(["--workers: this system cannot start several; leave it out"])
+
+
+def _serve(
+    settings: Settings, app: Starlette, listeners: list[socket.socket], stopping: Stopping
+) -> None:
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -99,13 +157,12 @@ def _run(settings: Settings, sandbox: Sandbox | None) -> None:
         proxy_headers=False,
         ssl_certfile=settings.tls_cert_file,
         ssl_keyfile=settings.tls_key_file,
-        timeout_graceful_shutdown=_GRACE_SECONDS,
+        timeout_graceful_shutdown=_CLOSE_SECONDS,
         timeout_keep_alive=_IDLE_SECONDS,
         http=http_protocol(),
         ws="none",
     )
-    click.echo(_greeting(settings, sandbox), err=True)
-    uvicorn.Server(config).run(sockets=listeners)
+    StoppingServer(config, stopping).run(sockets=listeners)
 
 
 def _listeners(settings: Settings) -> list[socket.socket]:

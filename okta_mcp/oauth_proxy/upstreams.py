@@ -6,16 +6,20 @@ when the last of them has ended, whether somebody ended it or its time did.
 
 import secrets
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
 from okta_mcp.okta.authorization_server import OktaLoginError
 from okta_mcp.okta.oidc import OktaLogin
+from okta_mcp.stores.leases import Leases
 from okta_mcp.stores.records import Records, Upstream
 from okta_mcp.stores.sealing import NotSealedHereError, Sealer
 
 _PURPOSE = "okta refresh token"
 # A sign-in that is just being finished has no session and no grant yet.
 _UNFINISHED_SECONDS = 600
+# Longer than a refresh takes that works.
+_REFRESH_SECONDS = 20
 
 
 class Upstreams:
@@ -35,6 +39,15 @@ class Upstreams:
         self._login = login
         self._ttl_seconds = ttl_seconds
         self._now = now
+        self._leases = Leases(records, now)
+
+    def in_turn(self, upstream_id: str) -> AbstractAsyncContextManager[None]:
+        """Only one process of this server refreshes a sign-in at a time."""
+        return self._leases.held(
+            f"sign-in {upstream_id}",
+            ttl_seconds=_REFRESH_SECONDS,
+            patience_seconds=_REFRESH_SECONDS / 2,
+        )
 
     async def keep(self, refresh_token: str) -> str:
         """Store it; the id under which it is kept."""
@@ -54,12 +67,17 @@ class Upstreams:
         Where another process has stored a newer one, that one stays. Where the sign-in has ended
         in the meantime, nothing is brought back to life, and `new` goes back to Okta.
         """
-        upstream = await self._records.upstreams.get(upstream_id)
-        if upstream is None:
-            await self._revoke(new)
-        elif self._opened(upstream) == old:
+        while True:
+            upstream = await self._records.upstreams.get(upstream_id)
+            if upstream is None:
+                await self._revoke(new)
+                return
+            if self._opened(upstream) != old:
+                return
             newer = replace(upstream, refresh_token_sealed=self._sealer.seal(new, _PURPOSE))
-            await self._records.upstreams.swap(upstream_id, upstream, newer, self._ttl_seconds)
+            if await self._records.upstreams.swap(upstream_id, upstream, newer, self._ttl_seconds):
+                return
+            # The same token, sealed anew meanwhile: once more.
 
     async def release(self, user_id: str, upstream_id: str | None) -> None:
         """Give it back to Okta unless a session or another grant of the person still needs it."""

@@ -20,6 +20,7 @@ from okta_mcp.okta.errors import OktaUnavailableError, error_of, request_id_of
 from okta_mcp.okta.exchange import LONGEST_SECONDS, Answer, exchange, malformed
 from okta_mcp.okta.limits import RateHeaders, bucket_of, rate_headers
 from okta_mcp.okta.paging import Parameter, next_target, path_of, target_of
+from okta_mcp.okta.sharing import Counts
 from okta_mcp.okta.turns import Patience, Turns
 
 _CONCURRENCY_RETRIES = 5
@@ -53,7 +54,8 @@ class OktaApi:
     """Reads of one organisation.
 
     `now` is epoch seconds; `jitter` gives numbers from 0 to 1. A `caller` is the person for whom
-    a request is made; without one the server asks for itself. Every method raises `OktaError`.
+    a request is made; without one the server asks for itself. Processes with the same `counts`
+    share what Okta allows. Every method raises `OktaError`.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class OktaApi:
         now: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]],
         jitter: Callable[[], float] = random.random,
+        counts: Counts | None = None,
     ) -> None:
         self._http = http
         self._origin = org_url.rstrip("/")
@@ -73,7 +76,7 @@ class OktaApi:
         self._now = now
         self._sleep = sleep
         self._jitter = jitter
-        self._turns = Turns(concurrency, now, longest_seconds=LONGEST_SECONDS)
+        self._turns = Turns(concurrency, now, longest_seconds=LONGEST_SECONDS, counts=counts)
 
     async def get(
         self,

@@ -8,6 +8,7 @@ whoever goes away in the meantime does not interrupt that.
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 from weakref import WeakValueDictionary
@@ -32,6 +33,10 @@ class KeptTokens(Protocol):
 
     async def replace(self, upstream_id: str, old: str, new: str) -> None:
         """Store `new` unless something else than `old` lies there by now."""
+
+    def in_turn(self, upstream_id: str) -> AbstractAsyncContextManager[None]:
+        """Keeps other processes from using the same token meanwhile, as far as that is possible:
+        Okta may end a sign-in whose refresh token comes twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +99,10 @@ class SignIns:
             return await self._asked(user_id, upstream_id)
 
     async def _asked(self, user_id: str, upstream_id: str) -> UpstreamTokens:
+        async with self._kept.in_turn(upstream_id):
+            return await self._asked_in_turn(user_id, upstream_id)
+
+    async def _asked_in_turn(self, user_id: str, upstream_id: str) -> UpstreamTokens:
         old = await self._kept.read(upstream_id)
         if old is None:
             raise SignInAgainError(user_id)

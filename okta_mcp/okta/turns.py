@@ -28,6 +28,7 @@ from okta_mcp.okta.count import Place
 from okta_mcp.okta.errors import OktaRateLimitedError
 from okta_mcp.okta.limits import RateHeaders
 from okta_mcp.okta.promises import WAITED_SECONDS, Promise
+from okta_mcp.okta.sharing import Counts, Sharing
 from okta_mcp.okta.slots import Slots
 
 # A queue for a slot moves on whenever a call ends, so it is worth more patience than a bucket.
@@ -69,32 +70,42 @@ class Patience:
         raise OktaRateLimitedError(max(math.ceil(seconds), 1), request_id=self.request_id)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Turn:
-    """The right to send one request now."""
+    """The right to send one request now; what its answer told counts at the end of the turn."""
 
-    _budget: Budget
-    _place: Place
+    budget: Budget
+    place: Place
+    answer: tuple[RateHeaders | None, bool] | None = None
 
     def sent(self) -> None:
         """From now on Okta may count the request."""
-        self._budget.sent(self._place)
+        self.budget.sent(self.place)
 
     def answered(self, said: RateHeaders | None, *, too_many: bool) -> None:
         """What the answer's headers say; `too_many` is a 429."""
-        self._budget.answered(self._place, said, too_many=too_many)
+        self.answer = (said, too_many)
 
 
 class Turns:
     """The budgets of all buckets and the slots; one object for the process.
 
-    `longest_seconds` is the longest that a request may be under way.
+    `longest_seconds` is the longest that a request may be under way. Processes with the same
+    `counts` keep one count of each bucket; the slots are always of this process alone.
     """
 
-    def __init__(self, slots: int, now: Callable[[], float], *, longest_seconds: float) -> None:
+    def __init__(
+        self,
+        slots: int,
+        now: Callable[[], float],
+        *,
+        longest_seconds: float,
+        counts: Counts | None = None,
+    ) -> None:
         self._now = now
         self._longest_seconds = longest_seconds
         self._slots = Slots(slots)
+        self._sharing = Sharing(counts)
         self._budgets: defaultdict[str, Budget] = defaultdict(lambda: Budget(now))
         self._first: dict[tuple[str, bool], asyncio.Event] = {}
 
@@ -109,12 +120,17 @@ class Turns:
         budget = self._budgets[bucket]
         async with AsyncExitStack() as given:
             if not budget.is_known:
+                await self._sharing.look(bucket, budget)
+            if not budget.is_known:
                 await self._first_answer((bucket, person is None), patience, given)
-            place = await self._place(budget, person, patience)
-            given.callback(budget.give_back, place)
+            turn = Turn(budget, await self._place(bucket, person, patience))
+            given.push_async_callback(self._end, bucket, turn)
             await self._slot(person, patience)
             given.callback(self._slots.release, person)
-            yield Turn(budget, place)
+            yield turn
+
+    async def _end(self, bucket: str, turn: Turn) -> None:
+        await self._sharing.end(bucket, turn.budget, turn.place, turn.answer)
 
     async def _first_answer(
         self, calls: tuple[str, bool], patience: Patience, given: AsyncExitStack
@@ -136,10 +152,11 @@ class Turns:
             # By then all calls that are under way now have ended.
             patience.give_up(self._longest_seconds)
 
-    async def _place(self, budget: Budget, person: str | None, patience: Patience) -> Place:
+    async def _place(self, bucket: str, person: str | None, patience: Patience) -> Place:
+        budget = self._budgets[bucket]
         held: Promise | None = None
         while True:
-            found = budget.take(person, held)
+            found = await self._sharing.take(bucket, budget, person, held)
             if isinstance(found, Place):
                 return found
             seconds = found.due_at - self._now()

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from okta_mcp.settings import is_loopback, origin_of
+from okta_mcp.stores.watched import store_time
 
 # No form-action: browsers apply it to the redirects after a form, which lead to Okta and to the
 # private schemes of clients.
@@ -22,6 +23,7 @@ CONTENT_SECURITY_POLICY = (
 _HSTS = "max-age=31536000; includeSubDomains"
 # As browsers write it: urlsplit also finds a loopback name in x@localhost and [::1].evil.example.
 _LOOPBACK = re.compile(r"(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?")
+_STORE_SECONDS = 1.5
 _FOR_ANYBODY = frozenset({"/health", "/health/ready"})
 
 
@@ -51,6 +53,17 @@ class SecurityHeaders:
             await send(message)
 
         await self._app(scope, receive, sent if scope["type"] == "http" else send)
+
+
+class StoreTime:
+    """Bounds what each request may spend with the store, so that it is answered in two seconds."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with store_time(_STORE_SECONDS):
+            await self._app(scope, receive, send)
 
 
 class KnownHosts:

@@ -244,6 +244,16 @@ PROBLEMS: Mapping[str, ProblemWords] = MappingProxyType(
             advice="Wait {wait}, then try again.",
             ask="If it lasts, ask the administrator of this server.",
         ),
+        "store_unavailable": ProblemWords(
+            title="Not available",
+            heading="This server cannot reach its store right now.",
+            explanation="It keeps sign-ins and permissions there, and lets nobody in or out"
+            " without it. What you just asked for was not done, or cannot be confirmed.",
+            advice="Wait {wait}, then try again. If you were connecting an assistant, go back to it"
+            " and connect again.",
+            ask="If it lasts, ask the administrator of this server.",
+            nothing_lost=False,
+        ),
         "internal_error": ProblemWords(
             title="Something went wrong",
             heading="Something went wrong on our side.",

@@ -1,22 +1,36 @@
 """Live roles: which role a person has by the groups that Okta shows, at most a minute old.
 
-`RoleMapping` turns groups into a role. `LiveRoles` asks the directory, remembers the answer for
-`ROLE_TTL_SECONDS`, lets all who ask at once share one lookup, and never answers from memory beyond
-that time: Okta away means the known role until its time is over, then a refusal.
+`RoleMapping` turns groups into a role. `LiveRoles` asks the directory, keeps the answer in the
+store for `ROLE_TTL_SECONDS`, lets all who ask at once share one lookup, also those of other
+processes, and never answers from what is kept beyond that time: Okta away means the known role
+until its time is over, then a refusal.
 """
 
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from okta_mcp.okta.directory import Directory, Group, Membership, PersonInactiveError
 from okta_mcp.okta.oidc import UpstreamTokens
 from okta_mcp.rbac.policy import Role
+from okta_mcp.stores.interface import StoreFullError
+from okta_mcp.stores.leases import Leases
+from okta_mcp.stores.records import KnownRole, Records
 
 # Groups that Okta itself masters. A group imported by an application may carry any name, so a
 # name match on it would let the owner of that application hand out our roles.
 _TRUSTED_TYPES = frozenset({"OKTA_GROUP", "BUILT_IN", None})
+
+# Longer than the interval, so that another role than before is noticed after a pause too.
+_REMEMBERED_SECONDS = 3600
+# For how long one process may ask for all, and for how long the others wait before they ask too.
+_LEASE_SECONDS = 20
+_PATIENCE_SECONDS = 5
+# By how much the clock of another machine may be ahead.
+_SKEW_SECONDS = 2
+_ATTEMPTS = 3
 
 _GROUP_ID = re.compile(r"00g[A-Za-z0-9]{17}", re.ASCII)
 
@@ -28,6 +42,11 @@ class RoleDecision:
     role: Role | None
     groups: tuple[str, ...]
     source: str
+
+
+# User id, and the id of the sign-in where roles depend on it.
+_Person: TypeAlias = tuple[str, str | None]
+_Running: TypeAlias = dict[_Person, "asyncio.Future[RoleDecision]"]
 
 
 class RoleMapping:
@@ -67,24 +86,19 @@ def _matches(group: Group, wanted: tuple[str, ...]) -> bool:
     return is_name and group.type in _TRUSTED_TYPES
 
 
-@dataclass(slots=True)
-class _Known:
-    decision: RoleDecision
-    until: float
-
-
 class LiveRoles:
-    """One lookup per person and interval, however many calls run at once.
+    """One lookup per person and interval, however many calls and processes run at once.
 
     A person is known by user id and, where the directory works with the person's own sign-in, by
     the id of that sign-in. `on_inactive` ends everything of a person whose account may not act any
-    more; `on_change` hears of another role than before.
+    more; `on_change` hears of another role than before. Every verb raises `StoreUnavailableError`.
     """
 
     def __init__(
         self,
         directory: Directory,
         mapping: RoleMapping,
+        records: Records,
         *,
         ttl_seconds: int,
         now: Callable[[], float],
@@ -93,12 +107,14 @@ class LiveRoles:
     ) -> None:
         self._directory = directory
         self._mapping = mapping
+        self._known = records.roles
+        self._leases = Leases(records, now)
         self._ttl_seconds = ttl_seconds
         self._now = now
         self._on_inactive = on_inactive
         self._on_change = on_change
-        self._known: dict[tuple[str, str | None], _Known] = {}
-        self._running: dict[tuple[str, str | None], asyncio.Task[RoleDecision]] = {}
+        self._shared_lookups: _Running = {}
+        self._lookups: _Running = {}
 
     async def at_sign_in(
         self, user_id: str, upstream_id: str | None, tokens: UpstreamTokens
@@ -113,57 +129,96 @@ class LiveRoles:
         except PersonInactiveError:
             await self._ended((user_id, upstream_id))
             raise
-        return self._learned((user_id, upstream_id), membership, asked_at)
+        return await self._learned((user_id, upstream_id), membership, asked_at)
 
     async def current(self, user_id: str, upstream_id: str | None) -> RoleDecision:
         """The role by an answer of Okta's that is at most the interval old.
 
         Raises `PersonInactiveError`, `SignInAgainError` and `DirectoryUnavailableError`.
         """
-        known = self._known.get((user_id, upstream_id))
-        if known is not None and self._now() < known.until:
-            return known.decision
-        return await self.asked(user_id, upstream_id)
+        person = (user_id, upstream_id)
+        known = await self._fresh(person)
+        if known is not None:
+            return known
+        return await _joined(self._shared_lookups, person, self._looked_up_once)
 
     async def asked(self, user_id: str, upstream_id: str | None) -> RoleDecision:
-        """The role by a lookup that runs now, shared with all who wait for the same person."""
-        key = (user_id, upstream_id)
-        task = self._running.get(key)
-        if task is None:
-            task = asyncio.create_task(self._looked_up(key))
-            self._running[key] = task
-            task.add_done_callback(lambda _: self._running.pop(key, None))
-        # A caller that goes away must not end the lookup of the others.
-        return await asyncio.shield(task)
+        """The role by a lookup of this process that runs now, shared with all who wait for it."""
+        return await _joined(self._lookups, (user_id, upstream_id), self._looked_up)
 
-    def sweep(self) -> None:
-        """Forget people who have not been here for an hour."""
-        oldest = self._now() - 3600
-        self._known = {key: known for key, known in self._known.items() if known.until > oldest}
+    async def _looked_up_once(self, person: _Person) -> RoleDecision:
+        """The answer to this process's question, or to another's that was under way already."""
+        lease = self._leases.held(
+            f"role {_key(person)}",
+            ttl_seconds=_LEASE_SECONDS,
+            patience_seconds=_PATIENCE_SECONDS,
+        )
+        async with lease:
+            return await self._fresh(person) or await self.asked(*person)
 
-    async def _looked_up(self, key: tuple[str, str | None]) -> RoleDecision:
+    async def _looked_up(self, person: _Person) -> RoleDecision:
         # The interval counts from the question: the answer may already be old when it arrives.
         asked_at = self._now()
         try:
-            membership = await self._directory.now(*key)
+            membership = await self._directory.now(*person)
         except PersonInactiveError:
-            await self._ended(key)
+            await self._ended(person)
             raise
-        return self._learned(key, membership, asked_at)
+        return await self._learned(person, membership, asked_at)
 
-    async def _ended(self, key: tuple[str, str | None]) -> None:
-        self._known.pop(key, None)
-        await self._on_inactive(key[0])
+    async def _fresh(self, person: _Person) -> RoleDecision | None:
+        known = await self._known.get(_key(person))
+        # An answer from the future, by a clock that is wrong, would live too long.
+        if known is None or not -_SKEW_SECONDS <= self._now() - known.asked_at < self._ttl_seconds:
+            return None
+        return _decision(known)
 
-    def _learned(
-        self, key: tuple[str, str | None], membership: Membership, asked_at: float
+    async def _ended(self, person: _Person) -> None:
+        await self._known.delete(_key(person))
+        await self._on_inactive(person[0])
+
+    async def _learned(
+        self, person: _Person, membership: Membership, asked_at: float
     ) -> RoleDecision:
-        decision, before = self._mapping.decided(membership), self._known.get(key)
-        until = asked_at + self._ttl_seconds
-        if before is not None and before.until > until:
-            # A question that was put later has been answered first: this answer is the older one.
-            return before.decision
-        if before is not None and before.decision.role != decision.role:
-            self._on_change(key[0], before.decision, decision)
-        self._known[key] = _Known(decision, until)
+        decision, key = self._mapping.decided(membership), _key(person)
+        learned = KnownRole(decision.role, decision.groups, decision.source, asked_at)
+        for _ in range(_ATTEMPTS):
+            before = await self._known.get(key)
+            if before is not None and asked_at < before.asked_at <= self._now() + _SKEW_SECONDS:
+                # A question that was put later has been answered first: this answer is the older.
+                return _decision(before)
+            if await self._replaced(key, before, learned):
+                if before is not None and before.role != decision.role:
+                    self._on_change(person[0], _decision(before), decision)
+                break
         return decision
+
+    async def _replaced(self, key: str, before: KnownRole | None, learned: KnownRole) -> bool:
+        if before is not None:
+            return await self._known.swap(key, before, learned, _REMEMBERED_SECONDS)
+        try:
+            return await self._known.put(key, learned, _REMEMBERED_SECONDS, if_absent=True)
+        except StoreFullError:
+            # The answer holds all the same; the next call asks again.
+            return True
+
+
+def _key(person: _Person) -> str:
+    return f"{person[0]}/{person[1] or ''}"
+
+
+def _decision(known: KnownRole) -> RoleDecision:
+    return RoleDecision(known.role, known.groups, known.source)
+
+
+async def _joined(
+    running: _Running, person: _Person, lookup: Callable[[_Person], Awaitable[RoleDecision]]
+) -> RoleDecision:
+    """The result of the lookup that runs for the person, or of one that begins now."""
+    task = running.get(person)
+    if task is None:
+        task = asyncio.ensure_future(lookup(person))
+        running[person] = task
+        task.add_done_callback(lambda _: running.pop(person, None))
+    # A caller that goes away must not end the lookup of the others.
+    return await asyncio.shield(task)

@@ -1,1 +1,1 @@
-"""Where state lives: the store's six verbs, its backends, sealing, and the records kept in it."""
+"""Where state lives: the store's seven verbs, its backends, sealing, and the records kept in it."""

@@ -1,14 +1,17 @@
-"""The store: six verbs over kinds of short-lived values, each verb atomic on every backend.
+"""The store: seven verbs over kinds of short-lived values, each verb atomic on every backend.
 
 Values are bytes; what they mean is the business of `records.py`. Keys never hold a secret: tokens,
 codes and states are stored under their SHA-256. Every value has a time to live and every kind a
 bound, because outsiders can cause writes. Single-use things are consumed by `take` or `swap`,
-never read and then written.
+never read and then written. `follow` alone knows that a value is a JSON object: every request
+begins with a token and the grant that it names, and over a network that should be one question.
 """
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
+
+from pydantic_core import from_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,11 @@ class StoreUnavailableError(Exception):
     """
 
 
+def named_key(value: bytes, field: str) -> str:
+    """The key of another value that `value`, a JSON object, names in `field`."""
+    return str(from_json(value)[field])
+
+
 class Store(Protocol):
     """What every backend offers; `tests/stores/` holds the suite that each must pass.
 
@@ -42,6 +50,11 @@ class Store(Protocol):
 
     async def get(self, kind: Kind, key: str) -> bytes | None:
         """The live value, or None."""
+
+    async def follow(
+        self, kind: Kind, key: str, field: str, to: Kind
+    ) -> tuple[bytes, bytes] | None:
+        """The live value and the live value of `to` whose key its `field` names, if both live."""
 
     async def put(
         self, kind: Kind, key: str, value: bytes, *, ttl_seconds: float, if_absent: bool = False

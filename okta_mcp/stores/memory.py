@@ -6,7 +6,7 @@ Each verb runs without a pause in between, so on one event loop it is atomic by 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
-from okta_mcp.stores.interface import Kind, StoreFullError
+from okta_mcp.stores.interface import Kind, StoreFullError, named_key
 
 
 @dataclass(slots=True)
@@ -25,6 +25,13 @@ class MemoryStore:
     async def get(self, kind: Kind, key: str) -> bytes | None:
         entry = self._live(kind, key)
         return entry.value if entry else None
+
+    async def follow(
+        self, kind: Kind, key: str, field: str, to: Kind
+    ) -> tuple[bytes, bytes] | None:
+        entry = self._live(kind, key)
+        found = self._live(to, named_key(entry.value, field)) if entry else None
+        return (entry.value, found.value) if entry and found else None
 
     async def put(
         self, kind: Kind, key: str, value: bytes, *, ttl_seconds: float, if_absent: bool = False

@@ -15,6 +15,7 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from okta_mcp.stores.interface import Store, StoreUnavailableError
 from okta_mcp.stores.memory import MemoryStore
+from okta_mcp.stores.upkeep import Upkeep
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -40,6 +41,30 @@ def opened_store(url: str, prefix: str, now: Callable[[], float]) -> Store:
 
         return RedisStore(_redis(url), prefix, now)
     return MemoryStore(now)
+
+
+def opened_redis(url: str) -> "Redis | None":
+    """The Redis at `url` for what is counted there beside the store; None with another store."""
+    return _redis(url) if url.startswith(("redis://", "rediss://")) else None
+
+
+def opened_upkeep(url: str, prefix: str, now: Callable[[], float]) -> Upkeep:
+    """The same store for what is done to it as a whole; a file must exist.
+
+    Raises `StoreUnavailableError`, for the memory store always.
+    """
+    if url.startswith("sqlite:///"):
+        from okta_mcp.stores.sqlite_upkeep import SqliteUpkeep
+
+        return SqliteUpkeep(Path(url.removeprefix("sqlite:///")), now)
+    if url.startswith(("redis://", "rediss://")):
+        from okta_mcp.stores.redis_upkeep import RedisUpkeep
+
+        return RedisUpkeep(_redis(url), prefix, now)
+    raise StoreUnavailableError(
+        "STORE_URL is memory: what is kept lives in the server's own process, ends with it, and"
+        " cannot be reached from here. Example: STORE_URL=sqlite:////var/lib/okta-mcp/store.db"
+    )
 
 
 def _redis(url: str) -> "Redis":

@@ -5,19 +5,31 @@ them all at once. Its key is `<user id>/<grant id>`, which lets one scan find ev
 person has connected. Endpoints never build a key and never see bytes.
 
 Secrets (tokens, codes, states, client secrets) are stored as SHA-256 only; what has to be read
-back (a refresh answer that may be repeated, Okta's tokens) is sealed by the caller.
+back (a refresh answer that may be repeated, Okta's tokens) is sealed by the caller, in a field that
+`resealing.py` knows.
+
+While servers are updated one after the other, an older and a newer version read each other's
+records. So a new field has a default, and a field is never taken away or given another meaning
+(otherwise it is a new layout); what this version does not know of a record it leaves in it.
 """
 
 import hashlib
-from collections.abc import AsyncIterator
+import json
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from functools import lru_cache
+from typing import Any, Generic, TypeVar
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from okta_mcp.stores.interface import Kind, Store
 
 Record = TypeVar("Record")
+
+_READ_LATELY = 2_000
+
+log = logging.getLogger("okta_mcp")
 
 
 def digest(secret: str) -> str:
@@ -190,45 +202,136 @@ class KeptReport:
     sealed: str
 
 
-class Repository(Generic[Record]):
-    """One kind of record in the store: the verbs, with records in the place of bytes."""
+@dataclass(frozen=True, slots=True)
+class KnownRole:
+    """Which role Okta's groups gave a person, by a question that was put at `asked_at`.
 
-    def __init__(self, store: Store, kind: Kind, record: type[Record]) -> None:
+    Stored under `<user id>/<sign-in id>`, the latter empty where roles need none.
+    """
+
+    role: str | None
+    groups: tuple[str, ...]
+    source: str
+    asked_at: float
+
+
+class Repository(Generic[Record]):
+    """One kind of record in the store: the verbs, with records in the place of bytes.
+
+    A value that is no such record counts as absent, which everywhere means a refusal, so that one
+    bad value stops neither a scan nor its person for good; `store check` counts them.
+    """
+
+    def __init__(
+        self, store: Store, kind: Kind, record: type[Record], *, read_lately: int = 0
+    ) -> None:
         self._store = store
         self._kind = kind
         self._adapter = TypeAdapter(record)
+        # What is read at every request is mostly what was read at the one before. Equal bytes are
+        # the same record for ever, so nothing here can be out of date.
+        self._decoded: Callable[[bytes], Record] = lru_cache(read_lately)(
+            self._adapter.validator.validate_json
+        )
+        self.record = record
+
+    @property
+    def kind(self) -> Kind:
+        """The name under which the store keeps these, and how many."""
+        return self._kind
 
     async def get(self, key: str) -> Record | None:
-        value = await self._store.get(self._kind, key)
-        return None if value is None else self._adapter.validate_json(value)
+        return self.read(await self._store.get(self._kind, key))
 
     async def put(
         self, key: str, record: Record, ttl_seconds: float, *, if_absent: bool = False
     ) -> bool:
-        value = self._adapter.dump_json(record)
+        value = self._encoded(record)
         return await self._store.put(
             self._kind, key, value, ttl_seconds=ttl_seconds, if_absent=if_absent
         )
 
     async def take(self, key: str) -> Record | None:
-        value = await self._store.take(self._kind, key)
-        return None if value is None else self._adapter.validate_json(value)
+        return self.read(await self._store.take(self._kind, key))
 
     async def swap(self, key: str, expected: Record, record: Record, ttl_seconds: float) -> bool:
-        return await self._store.swap(
-            self._kind,
-            key,
-            expected=self._adapter.dump_json(expected),
-            value=self._adapter.dump_json(record),
-            ttl_seconds=ttl_seconds,
-        )
+        """Replace `expected` in one step; False where something else is there by now."""
+        before, after = self._encoded(expected), self._encoded(record)
+        swap = self._store.swap
+        if await swap(self._kind, key, expected=before, value=after, ttl_seconds=ttl_seconds):
+            return True
+        # The same record may stand there in another version's spelling: with fields that this
+        # version does not know, or without some that it does. What is compared is then that.
+        kept = await self._store.get(self._kind, key)
+        if kept is None or kept == before or self.read(kept) != expected:
+            return False
+        merged = _with_unknown_fields(after, kept)
+        return await swap(self._kind, key, expected=kept, value=merged, ttl_seconds=ttl_seconds)
 
     async def delete(self, key: str) -> bool:
         return await self._store.delete(self._kind, key)
 
     async def scan(self, prefix: str = "") -> AsyncIterator[tuple[str, Record]]:
         async for key, value in self._store.scan(self._kind, prefix):
-            yield key, self._adapter.validate_json(value)
+            record = self.read(value)
+            if record is not None:
+                yield key, record
+
+    def is_readable(self, value: bytes) -> bool:
+        """Whether the bytes are a record of this kind."""
+        try:
+            self._decoded(value)
+        except ValidationError:
+            return False
+        return True
+
+    def read(self, value: bytes | None) -> Record | None:
+        """The record that the bytes are; None without bytes, or where they are no such record."""
+        if value is None:
+            return None
+        try:
+            return self._decoded(value)
+        except ValidationError:
+            # Without the exception, whose text shows the value.
+            log.warning(
+                "a value of %s in the store cannot be read and counts as absent;"
+                " run: okta-mcp store check",
+                self._kind.name,
+            )
+            return None
+
+    def _encoded(self, record: Record) -> bytes:
+        return self._adapter.dump_json(record)
+
+
+def _with_unknown_fields(value: bytes, kept: bytes) -> bytes:
+    """The JSON object `value` with those members of `kept` that it has not."""
+    members: dict[str, Any] = json.loads(kept) | json.loads(value)
+    return json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+# What a backup brings back unless everything is asked for: the registrations of clients, which
+# alone open nothing, and the marks of what was used up or refused. All else could give access that
+# was ended after the backup was made. A new kind is not among them before somebody has thought.
+SAFE_TO_BRING_BACK = frozenset(
+    {"clients", "used_states", "answered_forms", "refused_registrations"}
+)
+
+
+class AccessTokens(Repository[AccessToken]):
+    """Access tokens; each is read together with the grant that it names."""
+
+    def __init__(self, store: Store, kind: Kind, grants: Repository[Grant]) -> None:
+        super().__init__(store, kind, AccessToken, read_lately=_READ_LATELY)
+        self._grants = grants
+
+    async def with_grant(self, key: str) -> tuple[AccessToken, Grant] | None:
+        """The token and its grant, if both live."""
+        found = await self._store.follow(self._kind, key, "grant_key", self._grants.kind)
+        if found is None:
+            return None
+        token, grant = self.read(found[0]), self._grants.read(found[1])
+        return (token, grant) if token is not None and grant is not None else None
 
 
 class Records:
@@ -245,14 +348,22 @@ class Records:
         self.pending = Repository(store, Kind("pending", 10_000), PendingConsent)
         self.answered_forms = Repository(store, Kind("answered_forms", 20_000), Mark)
         self.consents = Repository(store, Kind("consents", 100_000), RememberedConsent)
-        self.grants = Repository(store, Kind("grants", 100_000), Grant)
+        self.grants = Repository(store, Kind("grants", 100_000), Grant, read_lately=_READ_LATELY)
         self.codes = Repository(store, Kind("codes", 200_000), Code)
         self.refused_registrations = Repository(store, Kind("refused_registrations", 10_000), Mark)
-        self.access_tokens = Repository(store, Kind("access_tokens", 400_000), AccessToken)
+        self.access_tokens = AccessTokens(store, Kind("access_tokens", 400_000), self.grants)
         self.refresh_tokens = Repository(store, Kind("refresh_tokens", 1_000_000), RefreshToken)
         # The largest values of all: a megabyte each at the most.
         self.reports = Repository(store, Kind("reports", 500), KeptReport)
+        self.roles = Repository(store, Kind("roles", 100_000), KnownRole)
+        self.leases = Repository(store, Kind("leases", 10_000), Mark)
 
     async def mark_used(self, key: str, code: Code, ttl_seconds: float) -> bool:
         """Use a code up; of any number of callers, one gets True."""
         return await self.codes.swap(key, code, replace(code, used=True), ttl_seconds)
+
+    @property
+    def repositories(self) -> Mapping[str, Repository[Any]]:
+        """Every repository by the name of its kind, for what is done to the store as a whole."""
+        every = (each for each in vars(self).values() if isinstance(each, Repository))
+        return {each.kind.name: each for each in every}

@@ -7,6 +7,7 @@ begin with the prefix in braces, one hash tag, so that a script may touch severa
     {prefix}#ends:kind     (sorted set) the kind's keys by the time of their end, for the bound
     {prefix}#names:kind    (sorted set) the kind's keys by name, for scans
     {prefix}#kinds         (set) the names of the kinds that there are, for the sweep
+    {prefix}#layout        the version of this layout, looked at before the first verb
 
 Redis forgets a value by its own clock a while after the end that stands in it, so that nothing
 stays for ever where nobody sweeps.
@@ -15,6 +16,7 @@ stays for ever where nobody sweeps.
 import asyncio
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from redis.asyncio import Redis
@@ -23,11 +25,13 @@ from redis.exceptions import RedisError
 
 from okta_mcp.stores.interface import Kind, StoreFullError, StoreUnavailableError
 
+LAYOUT = 1
+
 _ANSWER_SECONDS = 1.5
 _ROWS_AT_ONCE = 500
 # Clocks of several machines differ a little; the end in the value decides, not Redis's own.
-_GRACE_SECONDS = 600
-_END = struct.Struct(">d")
+GRACE_SECONDS = 600
+END = struct.Struct(">d")
 
 # KEYS of every script but the sweep's: the entry, the ends, the names. `before` is what stands
 # before the key in the name of an entry.
@@ -43,7 +47,8 @@ local function forget(before, ends, names, now, most)
 end
 """
 # ARGV: the key, end and value, the end, now, milliseconds to keep; bound, whether only if absent,
-# the name of the kind. KEYS has the set of kinds too.
+# the name of the kind, the layout. KEYS has the set of kinds and the layout too: a Redis that has
+# lost everything meanwhile gets a layout again with the first value.
 _PUT = (
     _FORGET
     + """
@@ -60,6 +65,7 @@ redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[5])
 redis.call('ZADD', KEYS[2], ARGV[3], ARGV[1])
 redis.call('ZADD', KEYS[3], 0, ARGV[1])
 redis.call('SADD', KEYS[4], ARGV[8])
+redis.call('SETNX', KEYS[5], ARGV[9])
 return 1
 """
 )
@@ -78,8 +84,34 @@ redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[5])
 redis.call('ZADD', KEYS[2], ARGV[3], ARGV[1])
 return 1
 """
+# KEYS: the entry. ARGV: the field, what stands before a key of the other kind (the same hash tag).
+_FOLLOW = """
+local value = redis.call('GET', KEYS[1])
+if not value then return false end
+local key = cjson.decode(string.sub(value, 9))[ARGV[1]]
+return {value, redis.call('GET', ARGV[2] .. key)}
+"""
 # KEYS: the ends, the names. ARGV: what stands before a key, now, how many at the most.
 _SWEEP = _FORGET + "return forget(ARGV[1], KEYS[1], KEYS[2], ARGV[2], ARGV[3])"
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names of the keys in Redis; `tag` is the prefix in braces."""
+
+    tag: str
+
+    @property
+    def kinds(self) -> str:
+        return f"{self.tag}#kinds"
+
+    @property
+    def layout(self) -> str:
+        return f"{self.tag}#layout"
+
+    def of(self, kind: str, key: str) -> list[str]:
+        """The entry, and the kind's ends and names."""
+        return [f"{self.tag}:{kind}:{key}", f"{self.tag}#ends:{kind}", f"{self.tag}#names:{kind}"]
 
 
 class RedisStore:
@@ -90,49 +122,59 @@ class RedisStore:
 
     def __init__(self, redis: Redis, prefix: str, now: Callable[[], float]) -> None:
         self._redis = redis
-        self._tag = f"{{{prefix}}}"
+        self._names = Names(f"{{{prefix}}}")
         self._now = now
+        self._follow = redis.register_script(_FOLLOW)
         self._put = redis.register_script(_PUT)
         self._take = redis.register_script(_TAKE)
         self._swap = redis.register_script(_SWAP)
         self._forget = redis.register_script(_SWEEP)
+        self._layout_is_known = False
 
     async def get(self, kind: Kind, key: str) -> bytes | None:
-        return self._live(await self._answered(self._redis.get(self._keys(kind.name, key)[0])))
+        return self._live(await self._answered(self._redis.get(self._names.of(kind.name, key)[0])))
+
+    async def follow(
+        self, kind: Kind, key: str, field: str, to: Kind
+    ) -> tuple[bytes, bytes] | None:
+        entry, before = self._names.of(kind.name, key)[0], self._names.of(to.name, "")[0]
+        value, found = await self._run(self._follow, [entry], [field, before]) or (None, None)
+        value, found = self._live(value), self._live(found)
+        return (value, found) if value is not None and found is not None else None
 
     async def put(
         self, kind: Kind, key: str, value: bytes, *, ttl_seconds: float, if_absent: bool = False
     ) -> bool:
         entry = self._entry(key, value, ttl_seconds)
-        arguments = [*entry, kind.bound, int(if_absent), kind.name]
-        keys = [*self._keys(kind.name, key), self._kinds]
+        arguments = [*entry, kind.bound, int(if_absent), kind.name, LAYOUT]
+        keys = [*self._names.of(kind.name, key), self._names.kinds, self._names.layout]
         outcome = await self._run(self._put, keys, arguments)
         if outcome == -1:
             raise StoreFullError(kind)
         return bool(outcome)
 
     async def take(self, kind: Kind, key: str) -> bytes | None:
-        return self._live(await self._run(self._take, self._keys(kind.name, key), [key]))
+        return self._live(await self._run(self._take, self._names.of(kind.name, key), [key]))
 
     async def swap(
         self, kind: Kind, key: str, *, expected: bytes, value: bytes, ttl_seconds: float
     ) -> bool:
         arguments = [*self._entry(key, value, ttl_seconds), expected]
-        return bool(await self._run(self._swap, self._keys(kind.name, key), arguments))
+        return bool(await self._run(self._swap, self._names.of(kind.name, key), arguments))
 
     async def delete(self, kind: Kind, key: str) -> bool:
         return await self.take(kind, key) is not None
 
     async def scan(self, kind: Kind, prefix: str = "") -> AsyncIterator[tuple[str, bytes]]:
         first, last = (b"[" + prefix.encode(), b"(" + prefix.encode() + b"\xff")
-        names = self._keys(kind.name, "")[2]
+        names = self._names.of(kind.name, "")[2]
         while True:
             keys: list[bytes] = await self._answered(
                 self._redis.zrangebylex(names, first, last, start=0, num=_ROWS_AT_ONCE)
             )
             if not keys:
                 return
-            entries = [self._keys(kind.name, key.decode())[0] for key in keys]
+            entries = [self._names.of(kind.name, key.decode())[0] for key in keys]
             values: list[bytes | None] = await self._answered(self._redis.mget(entries))
             for key, kept in zip(keys, values, strict=True):
                 value = self._live(kept)
@@ -142,8 +184,8 @@ class RedisStore:
 
     async def sweep(self) -> int:
         swept = 0
-        for name in sorted(await self._answered(self._redis.smembers(self._kinds))):
-            before, *indexes = self._keys(name.decode(), "")
+        for name in sorted(await self._answered(self._redis.smembers(self._names.kinds))):
+            before, *indexes = self._names.of(name.decode(), "")
             gone = _ROWS_AT_ONCE
             while gone == _ROWS_AT_ONCE:
                 arguments = [before, self._time(), _ROWS_AT_ONCE]
@@ -154,38 +196,54 @@ class RedisStore:
     async def close(self) -> None:
         await self._redis.aclose()
 
-    @property
-    def _kinds(self) -> str:
-        return f"{self._tag}#kinds"
-
-    def _keys(self, kind: str, key: str) -> list[str]:
-        return [
-            f"{self._tag}:{kind}:{key}",
-            f"{self._tag}#ends:{kind}",
-            f"{self._tag}#names:{kind}",
-        ]
-
     def _entry(self, key: str, value: bytes, ttl_seconds: float) -> list[str | bytes | int]:
         end = self._now() + ttl_seconds
-        kept_milliseconds = int((ttl_seconds + _GRACE_SECONDS) * 1000)
-        return [key, _END.pack(end) + value, repr(end), self._time(), kept_milliseconds]
+        kept_milliseconds = int((ttl_seconds + GRACE_SECONDS) * 1000)
+        return [key, END.pack(end) + value, repr(end), self._time(), kept_milliseconds]
 
     def _time(self) -> str:
         return repr(self._now())
 
     def _live(self, kept: bytes | None) -> bytes | None:
-        if kept is None or _END.unpack_from(kept)[0] <= self._now():
+        if kept is None or END.unpack_from(kept)[0] <= self._now():
             return None
-        return kept[_END.size :]
+        return kept[END.size :]
 
     async def _run(self, script: AsyncScript, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
         return await self._answered(script(keys=keys, args=arguments))
 
     async def _answered(self, question: Awaitable[Any]) -> Any:
+        if not self._layout_is_known:
+            await self._know_layout(question)
+        return await answered(question)
+
+    async def _know_layout(self, question: Awaitable[Any]) -> None:
+        """Raises `StoreUnavailableError` at a newer layout, before `question` is asked."""
         try:
-            async with asyncio.timeout(_ANSWER_SECONDS):
-                return await question
-        except (RedisError, OSError, TimeoutError) as error:
-            raise StoreUnavailableError(
-                f"Redis does not answer ({type(error).__name__}); see STORE_URL"
-            ) from error
+            check_layout(await answered(self._redis.get(self._names.layout)))
+        except StoreUnavailableError:
+            if asyncio.iscoroutine(question):
+                question.close()
+            raise
+        self._layout_is_known = True
+
+
+def check_layout(found: bytes | None) -> None:
+    """Raises `StoreUnavailableError` where a newer version of this server has written."""
+    # There is one layout so far; what brings an older one up to a newer one belongs here.
+    if found is not None and int(found) > LAYOUT:
+        raise StoreUnavailableError(
+            f"Redis: written by a newer version of this server (layout {int(found)}, this one knows"
+            f" {LAYOUT}); start that version, or use another STORE_PREFIX"
+        )
+
+
+async def answered(question: Awaitable[Any]) -> Any:
+    """Redis's answer; raises `StoreUnavailableError` where none comes in time."""
+    try:
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            return await question
+    except (RedisError, OSError, TimeoutError) as error:
+        raise StoreUnavailableError(
+            f"Redis does not answer ({type(error).__name__}); see STORE_URL"
+        ) from error

@@ -73,7 +73,11 @@ class Sealer:
 
     def is_current(self, sealed: str) -> bool:
         """Whether it was sealed with the current key; says nothing of whether it opens."""
-        return base64.urlsafe_b64decode(sealed[:8])[:_KEY_ID_BYTES] == self._key_id
+        try:
+            beginning = base64.urlsafe_b64decode(sealed[:8])
+        except (binascii.Error, ValueError):
+            return False
+        return beginning[:_KEY_ID_BYTES] == self._key_id
 
 
 def _key_id(key: bytes) -> bytes:

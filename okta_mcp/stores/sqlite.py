@@ -17,12 +17,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from okta_mcp.stores.interface import Kind, StoreFullError, StoreUnavailableError
+from okta_mcp.stores.interface import Kind, StoreFullError, StoreUnavailableError, named_key
 
 Result = TypeVar("Result")
-
-# Version of the tables below; `_migrate` brings an older file up to it.
-LAYOUT = 1
 
 _BUSY_SECONDS = 1.5
 _SCAN_ROWS = 200
@@ -46,6 +43,9 @@ CREATE TRIGGER one_less AFTER DELETE ON entries BEGIN
     UPDATE counts SET entries = entries - 1 WHERE kind = old.kind;
 END;
 """
+# Step n brings a file from layout n (0: nothing in it) to n + 1; the version stands in the file's
+# `user_version`. A step is never changed once it was published; a new layout adds one.
+_STEPS = (_TABLES,)
 
 
 class SqliteStore:
@@ -60,10 +60,12 @@ class SqliteStore:
         self._threads = threading.local()
         try:
             _make_private(path)
-            self._reader = _connected(path)
-            _migrate(self._reader, path)
+            self._reader = connected(path)
+            migrate(self._reader, path)
+            found = path.stat()
+            self._file = (found.st_dev, found.st_ino)
         except (OSError, sqlite3.Error) as error:
-            raise _unavailable(path, error) from error
+            raise unusable(path, error) from error
 
     async def get(self, kind: Kind, key: str) -> bytes | None:
         row = self._read(
@@ -71,6 +73,13 @@ class SqliteStore:
             (kind.name, key, self._now()),
         )
         return row[0][0] if row else None
+
+    async def follow(
+        self, kind: Kind, key: str, field: str, to: Kind
+    ) -> tuple[bytes, bytes] | None:
+        value = await self.get(kind, key)
+        found = await self.get(to, named_key(value, field)) if value is not None else None
+        return (value, found) if value is not None and found is not None else None
 
     async def put(
         self, kind: Kind, key: str, value: bytes, *, ttl_seconds: float, if_absent: bool = False
@@ -155,12 +164,14 @@ class SqliteStore:
 
     def _read(self, query: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
         try:
+            self._check_in_place()
             return self._reader.execute(query, values).fetchall()
-        except sqlite3.Error as error:
-            raise _unavailable(self._path, error) from error
+        except (OSError, sqlite3.Error) as error:
+            raise unusable(self._path, error) from error
 
     async def _written(self, write: Callable[[sqlite3.Connection], Result]) -> Result:
         def transaction(database: sqlite3.Connection) -> Result:
+            self._check_in_place()
             database.execute("BEGIN IMMEDIATE")
             try:
                 result = write(database)
@@ -174,14 +185,22 @@ class SqliteStore:
         # A caller that goes away must not leave its write in the middle.
         return await asyncio.shield(self._on_writer(transaction))
 
+    def _check_in_place(self) -> None:
+        """Raises `OSError` where the file is gone: an open one would be written to still, and all
+        of it be lost at the end of the process."""
+        found = self._path.stat()
+        if (found.st_dev, found.st_ino) != self._file:
+            raise OSError("another file has taken its place; start the server again")
+
     def _on_writer(self, work: Callable[[sqlite3.Connection], Result]) -> asyncio.Future[Result]:
         def run() -> Result:
             try:
                 if not hasattr(self._threads, "database"):
-                    self._threads.database = _connected(self._path)
+                    self._check_in_place()
+                    self._threads.database = connected(self._path)
                 return work(self._threads.database)
-            except sqlite3.Error as error:
-                raise _unavailable(self._path, error) from error
+            except (OSError, sqlite3.Error) as error:
+                raise unusable(self._path, error) from error
 
         return asyncio.get_running_loop().run_in_executor(self._writer, run)
 
@@ -200,7 +219,8 @@ def _make_private(path: Path) -> None:
         os.close(descriptor)
 
 
-def _connected(path: Path) -> sqlite3.Connection:
+def connected(path: Path) -> sqlite3.Connection:
+    """A connection with this store's ways of writing; no transaction begins by itself."""
     database = sqlite3.connect(
         path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
@@ -209,23 +229,43 @@ def _connected(path: Path) -> sqlite3.Connection:
     return database
 
 
-def _migrate(database: sqlite3.Connection, path: Path) -> None:
+def migrate(database: sqlite3.Connection, path: Path) -> None:
+    """Bring the tables to the present layout, all or nothing; `path` is for the error's text.
+
+    Raises `StoreUnavailableError` for a newer layout and for a database of another program.
+    """
     database.execute("BEGIN IMMEDIATE")
     try:
-        (layout,) = database.execute("PRAGMA user_version").fetchone()
-        if layout > LAYOUT:
+        layout = layout_of(database)
+        check_layout(layout, path)
+        if layout == 0 and database.execute("SELECT 1 FROM sqlite_master").fetchone():
             raise StoreUnavailableError(
-                f"{path}: written by a newer version of this server (layout {layout});"
-                " start that version, or restore a backup of this one"
+                f"{path}: a database of another program; name a file of its own in STORE_URL"
             )
-        if layout == 0:
-            for statement in _statements(_TABLES):
+        for step in _STEPS[layout:]:
+            for statement in _statements(step):
                 database.execute(statement)
-        database.execute(f"PRAGMA user_version = {LAYOUT}")
+        if layout < len(_STEPS):
+            database.execute(f"PRAGMA user_version = {len(_STEPS)}")
         database.execute("COMMIT")
     except BaseException:
-        database.execute("ROLLBACK")
+        if database.in_transaction:
+            database.execute("ROLLBACK")
         raise
+
+
+def layout_of(database: sqlite3.Connection) -> int:
+    """The version of its tables; 0 where nothing was made yet."""
+    return int(database.execute("PRAGMA user_version").fetchone()[0])
+
+
+def check_layout(layout: int, path: Path) -> None:
+    """Raises `StoreUnavailableError` where a newer version of this server has written."""
+    if layout > len(_STEPS):
+        raise StoreUnavailableError(
+            f"{path}: written by a newer version of this server (layout {layout}, this one knows"
+            f" {len(_STEPS)}); start that version, or restore a backup of this one"
+        )
 
 
 def _statements(script: str) -> list[str]:
@@ -268,5 +308,6 @@ def _swept(database: sqlite3.Connection, now: float) -> int:
     ).rowcount
 
 
-def _unavailable(path: Path, error: Exception) -> StoreUnavailableError:
+def unusable(path: Path, error: Exception) -> StoreUnavailableError:
+    """The error for a file that SQLite or the system refuses."""
     return StoreUnavailableError(f"{path}: {error}; see that the disk has room and is writable")

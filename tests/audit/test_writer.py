@@ -1,8 +1,12 @@
 """The audit trail: what is written can be verified, and what was not written is found out."""
 
+import contextlib
 import hashlib
+import io
 import json
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -137,7 +141,7 @@ def test_a_line_that_was_cut_off_by_a_kill_does_not_stop_the_next_start(path: Pa
     audit.close()
     lines = path.read_text().splitlines()
     assert [event["seq"] for event in verified_lines(lines)] == [1, 2, 3, 4]
-    # Only a start explains it; the same scrap anywhere else is a break.
+    # Only the line after it explains it; the same scrap anywhere else is a break.
     with pytest.raises(BrokenChainError):
         list(verified_lines([*lines[:3], lines[4]]))
     with pytest.raises(BrokenChainError):
@@ -165,17 +169,10 @@ def test_a_value_cannot_forge_a_line(path: Path, field: str) -> None:
 @given(st.text())
 def test_any_text_is_one_line_that_verifies(text: str) -> None:
     """S-02: lone surrogates and separators included."""
-    lines: list[str] = []
-
-    class Stream:
-        def write(self, line: str) -> None:
-            lines.append(line)
-
-        def flush(self) -> None: ...
-
-    audit = Audit("-", Clock())
-    audit._stream = Stream()  # type: ignore[assignment]
-    audit.write("client.registered", client_name=text)
+    written = io.StringIO()
+    with contextlib.redirect_stdout(written):
+        Audit("-", Clock()).write("client.registered", client_name=text)
+    lines = written.getvalue().split("\n")[:-1]
     assert len(lines) == 1
     assert len(lines[0].splitlines()) == 1
     (event,) = verified_lines(lines)
@@ -231,6 +228,73 @@ def test_what_follows_a_middle_start_is_still_verified(path: Path) -> None:
     lines = edited(written(path, 5), 3, user_id="00uX")
     with pytest.raises(BrokenChainError):
         list(verified_lines(lines[2:]))
+
+
+def in_turns(writers: list[Audit], rounds: int) -> None:
+    for number in range(rounds):
+        for writer in writers:
+            writer.write("tool.called", count=number)
+
+
+def test_two_writers_of_one_file_make_one_chain(path: Path) -> None:
+    """Workers of one server, or a command beside it."""
+    writers = [Audit(str(path), Clock()) for _ in range(2)]
+    in_turns(writers, 5)
+    for writer in writers:
+        writer.close()
+    events = list(verified_lines(path.read_text().splitlines()))
+    assert [event["seq"] for event in events] == list(range(1, 11))
+
+
+def test_the_line_of_a_writer_that_was_killed_in_the_middle_is_passed_over(path: Path) -> None:
+    survivor = Audit(str(path), Clock())
+    survivor.write("server.started")
+    with path.open("a") as killed:
+        killed.write('{"schema":1,"seq":2,"ti')
+    survivor.write("tool.called")
+    survivor.write("tool.called")
+    survivor.close()
+    lines = path.read_text().splitlines()
+    events = list(verified_lines(lines))
+    assert [event.get("after_cut") for event in events] == [None, True, None]
+    with pytest.raises(BrokenChainError):
+        list(verified_lines([*lines[:3], lines[1], lines[3]]))
+
+
+def test_a_line_slipped_in_while_the_server_runs_is_found(path: Path) -> None:
+    audit = Audit(str(path), Clock())
+    audit.write("server.started")
+    with path.open("a") as stranger:
+        stranger.write('{"event":"nothing happened"}\n')
+    audit.write("tool.called")
+    audit.close()
+    with pytest.raises(BrokenChainError) as caught:
+        list(verified_lines(path.read_text().splitlines()))
+    assert caught.value.line == 2
+
+
+@pytest.mark.parametrize("target", ["a file", "-"])
+def test_processes_that_write_at_once_make_one_chain(path: Path, target: str) -> None:
+    program = (
+        "import os, sys, tempfile, time\n"
+        "from okta_mcp.audit.writer import Audit\n"
+        "with tempfile.TemporaryFile(buffering=0) as position:\n"
+        "    children = []\n"
+        "    for _ in range(4):\n"
+        "        child = os.fork()\n"
+        "        if not child:\n"
+        "            audit = Audit(sys.argv[1], time.time, position=position)\n"
+        "            for _ in range(50):\n"
+        "                audit.write('tool.called', login='x' * 500)\n"
+        "            os._exit(0)\n"
+        "        children.append(child)\n"
+        "    for child in children:\n"
+        "        assert os.waitpid(child, 0)[1] == 0\n"
+    )
+    command = [sys.executable, "-c", program, "-" if target == "-" else str(path)]
+    printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    lines = (printed if target == "-" else path.read_text()).splitlines()
+    assert [event["seq"] for event in verified_lines(lines)] == list(range(1, 201))
 
 
 def test_the_file_is_for_its_owner_only(path: Path) -> None:

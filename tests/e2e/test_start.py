@@ -39,9 +39,12 @@ REFUSED = [
     ({"OAUTH_REDIRECT_URI": "http://localhost:9999/oauth/callback"}, "OAUTH_REDIRECT_URI"),
     ({"OAUTH_REQUIRE_HTTPS": "true"}, "OAUTH_REQUIRE_HTTPS"),
     ({"STORE_URL": "mysql://x"}, "STORE_URL"),
+    ({"STORE_URL": "sqlite:////proc/store.db"}, "STORE_URL"),
     ({"AUDIT_LOG": "/no/such/folder/audit.jsonl"}, "AUDIT_LOG"),
     ({"GROUP_TO_ROLE_VIEWER": ""}, "GROUP_TO_ROLE_VIEWER"),
     ({"POLICY_FILE": "/no/such/policy.toml"}, "POLICY_FILE"),
+    ({"METRICS_LISTEN": "9464"}, "METRICS_LISTEN"),
+    ({"METRICS_LISTEN": "192.0.2.1:9464"}, "METRICS_LISTEN"),
 ]
 
 

@@ -1,7 +1,14 @@
 """What a load balancer is told (W-06)."""
 
+import json
+
+import pytest
+
 from okta_mcp.oauth_proxy.health import HealthEndpoint
+from okta_mcp.ops.stopping import Stopping
+from okta_mcp.stores.interface import StoreUnavailableError
 from okta_mcp.stores.memory import MemoryStore
+from okta_mcp.stores.watched import WatchedStore
 from tests.vocabulary.clock import Clock
 from tests.vocabulary.requests import request_of
 
@@ -10,28 +17,44 @@ class AwayStore(MemoryStore):
     """A store that cannot be reached."""
 
     async def get(self, *_: object) -> bytes | None:
-        raise ConnectionError("away")
+        raise StoreUnavailableError("away")
 
 
-async def status_of(health: HealthEndpoint) -> int:
-    return (await health.ready(request_of())).status_code
+def health_of(store: MemoryStore, stopping: Stopping | None = None) -> HealthEndpoint:
+    watched = WatchedStore(store, lambda _: None, lambda: None)
+    return HealthEndpoint(watched, lambda: False, stopping or Stopping())
+
+
+async def readiness(health: HealthEndpoint) -> tuple[int, dict[str, str]]:
+    answer = await health.ready(request_of())
+    return answer.status_code, json.loads(bytes(answer.body))
 
 
 async def test_without_the_store_the_server_lives_but_is_not_ready() -> None:
-    health = HealthEndpoint(AwayStore(Clock()), lambda: False)
-    assert await status_of(health) == 503
+    health = health_of(AwayStore(Clock()))
+    assert await readiness(health) == (503, {"status": "not ready", "reason": "store"})
     assert (await health.get(request_of())).status_code == 200
 
 
-async def test_a_stopping_server_is_not_ready() -> None:
-    health = HealthEndpoint(MemoryStore(Clock()), lambda: False)
-    assert await status_of(health) == 200
-    health.stop()
-    assert await status_of(health) == 503
+@pytest.mark.parametrize("step", ["leave", "refuse"])
+async def test_a_stopping_server_is_not_ready(step: str) -> None:
+    stopping = Stopping()
+    health = health_of(MemoryStore(Clock()), stopping)
+    assert await readiness(health) == (200, {"status": "ready"})
+    getattr(stopping, step)()
+    assert await readiness(health) == (503, {"status": "not ready", "reason": "stopping"})
+
+
+async def test_a_stop_waits_only_where_somebody_asks_for_readiness() -> None:
+    stopping = Stopping()
+    assert not stopping.is_watched
+    await readiness(health_of(MemoryStore(Clock()), stopping))
+    assert stopping.is_watched
 
 
 async def test_nothing_but_the_one_word_is_said() -> None:
     for is_away, word in ((False, "ok"), (True, "degraded")):
-        health = HealthEndpoint(MemoryStore(Clock()), lambda away=is_away: away)
+        watched = WatchedStore(MemoryStore(Clock()), lambda _: None, lambda: None)
+        health = HealthEndpoint(watched, lambda away=is_away: away, Stopping())
         answer = await health.get(request_of())
         assert answer.body == f'{{"status":"{word}"}}'.encode()

@@ -13,6 +13,7 @@ import httpx
 from okta_mcp.okta.api import OktaApi
 from okta_mcp.okta.credentials import ApiToken, Caller
 from okta_mcp.okta.errors import OktaRateLimitedError
+from okta_mcp.okta.sharing import Counts
 from tests.okta.conftest import ORG, START, rate_headers
 
 USERS = "/api/v1/users"
@@ -97,7 +98,7 @@ class SimulatedOkta:
             self.under_way -= 1
         return httpx.Response(status, json=[], headers=headers)
 
-    def api(self, *, concurrency: int = 15) -> OktaApi:
+    def api(self, *, concurrency: int = 15, counts: Counts | None = None) -> OktaApi:
         return OktaApi(
             httpx.AsyncClient(transport=httpx.MockTransport(self.answer)),
             ORG,
@@ -106,6 +107,7 @@ class SimulatedOkta:
             now=now,
             sleep=asyncio.sleep,
             jitter=lambda: 0.5,
+            counts=counts,
         )
 
 

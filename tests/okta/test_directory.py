@@ -1,6 +1,7 @@
 """Who a person is to Okta: one source, and never an empty answer where there was none."""
 
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
 import httpx
@@ -185,6 +186,9 @@ class Kept:
 
     async def read(self, upstream_id: str) -> str | None:
         return self.tokens.get(upstream_id)
+
+    def in_turn(self, upstream_id: str) -> AbstractAsyncContextManager[None]:
+        return nullcontext()
 
     async def replace(self, upstream_id: str, old: str, new: str) -> None:
         assert self.tokens[upstream_id] == old

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
 import httpx
@@ -31,6 +32,9 @@ class Kept:
     async def read(self, upstream_id: str) -> str | None:
         await asyncio.sleep(0)
         return self.tokens.get(upstream_id)
+
+    def in_turn(self, upstream_id: str) -> AbstractAsyncContextManager[None]:
+        return nullcontext()
 
     async def replace(self, upstream_id: str, old: str, new: str) -> None:
         await asyncio.sleep(0)

@@ -15,6 +15,8 @@ from okta_mcp.okta.directory import (
 from okta_mcp.okta.oidc import UpstreamTokens
 from okta_mcp.rbac.policy import SECURITY_ADMIN, SUPER_ADMIN, VIEWER, Role
 from okta_mcp.rbac.roles import LiveRoles, RoleDecision, RoleMapping
+from okta_mcp.stores.memory import MemoryStore
+from okta_mcp.stores.records import Records
 from tests.vocabulary.clock import Clock
 
 SOC_ID = "00g1emaKYZTWRYYRRTSK"
@@ -138,7 +140,10 @@ class ScriptedDirectory:
 
 @dataclass
 class Setting:
+    """`elsewhere` is another process with the same store."""
+
     roles: LiveRoles
+    elsewhere: LiveRoles
     directory: ScriptedDirectory
     clock: Clock
     inactive: list[str]
@@ -146,6 +151,14 @@ class Setting:
 
     async def role(self, user_id: str = ANN, upstream_id: str | None = None) -> Role | None:
         return (await self.roles.current(user_id, upstream_id)).role
+
+    async def is_asked(self, times: int = 1) -> None:
+        """Until the directory has been asked so often."""
+        for _ in range(1_000_000):
+            if len(self.directory.questions) >= times:
+                return
+            await asyncio.sleep(0)
+        raise AssertionError("the directory has not been asked")
 
     def will_answer(self, answer: Exception | str | None) -> None:
         if isinstance(answer, Exception):
@@ -166,10 +179,20 @@ def live() -> Setting:
     def on_change(user_id: str, before: RoleDecision, now: RoleDecision) -> None:
         changes.append((user_id, before.role, now.role))
 
-    roles = LiveRoles(
-        directory, MAPPING, ttl_seconds=60, now=clock, on_inactive=on_inactive, on_change=on_change
-    )
-    return Setting(roles, directory, clock, inactive, changes)
+    records = Records(MemoryStore(clock))
+
+    def process() -> LiveRoles:
+        return LiveRoles(
+            directory,
+            MAPPING,
+            records,
+            ttl_seconds=60,
+            now=clock,
+            on_inactive=on_inactive,
+            on_change=on_change,
+        )
+
+    return Setting(process(), process(), directory, clock, inactive, changes)
 
 
 async def test_a_failure_is_an_error_and_is_not_remembered(live: Setting) -> None:
@@ -264,8 +287,7 @@ async def test_a_caller_that_goes_away_does_not_end_the_lookup_of_the_others(
     live.directory.gate.clear()
     first = asyncio.create_task(live.role())
     second = asyncio.create_task(live.role())
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    await live.is_asked()
     first.cancel()
     live.directory.gate.set()
     assert await second == VIEWER
@@ -304,8 +326,7 @@ async def test_the_interval_counts_from_the_question_not_from_the_answer(live: S
     """B-08: a slow answer is already old when it comes."""
     live.directory.gate.clear()
     slow = asyncio.create_task(live.role())
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    await live.is_asked()
     live.clock.pass_seconds(40)
     live.directory.gate.set()
     await slow
@@ -341,11 +362,85 @@ async def test_the_role_of_a_sign_in_is_remembered_for_the_interval(live: Settin
     assert len(live.directory.questions) == 2
 
 
-async def test_sweeping_forgets_those_who_have_not_been_here_for_an_hour(live: Setting) -> None:
-    """L-10."""
-    await live.role("00uold")
-    live.clock.pass_seconds(3600)
-    await live.role("00unew")
-    live.clock.pass_seconds(61)
-    live.roles.sweep()
-    assert {user_id for user_id, _ in live.roles._known} == {"00unew"}
+# --- several processes with one store ---
+
+
+async def test_a_question_of_one_process_answers_all(live: Setting) -> None:
+    await live.role()
+    assert (await live.elsewhere.current(ANN, None)).role == VIEWER
+    assert len(live.directory.questions) == 1
+
+
+async def test_two_processes_that_need_the_role_at_once_ask_once(live: Setting) -> None:
+    live.directory.gate.clear()
+    both = [asyncio.create_task(each.current(ANN, None)) for each in (live.roles, live.elsewhere)]
+    await live.is_asked()
+    live.directory.gate.set()
+    assert [(await each).role for each in both] == [VIEWER, VIEWER]
+    assert len(live.directory.questions) == 1
+
+
+async def test_what_another_process_learned_is_no_older_than_the_interval(live: Setting) -> None:
+    """B-08."""
+    await live.role()
+    live.will_answer("owners")
+    live.clock.pass_seconds(60)
+    assert (await live.elsewhere.current(ANN, None)).role == SUPER_ADMIN
+    assert live.changes == [(ANN, VIEWER, SUPER_ADMIN)]
+
+
+async def test_a_change_that_one_process_learned_counts_for_all_at_once(live: Setting) -> None:
+    """B-08."""
+    await live.role()
+    live.will_answer(None)
+    await live.elsewhere.asked(ANN, None)
+    assert await live.role() is None
+
+
+async def test_a_refresh_asks_while_another_process_is_asking(live: Setting) -> None:
+    live.directory.gate.clear()
+    first = asyncio.create_task(live.role())
+    await live.is_asked()
+    second = asyncio.create_task(live.elsewhere.asked(ANN, None))
+    await live.is_asked(2)
+    live.directory.gate.set()
+    await asyncio.gather(first, second)
+
+
+async def test_an_older_answer_does_not_replace_a_newer_one(live: Setting) -> None:
+    live.directory.gate.clear()
+    slow = asyncio.create_task(live.role())
+    await live.is_asked()
+    live.clock.pass_seconds(1)
+    gate, live.directory.gate = live.directory.gate, asyncio.Event()
+    live.directory.gate.set()
+    live.will_answer("owners")
+    await live.elsewhere.asked(ANN, None)
+    live.will_answer("staff")
+    gate.set()
+    assert await slow == SUPER_ADMIN
+    assert await live.role() == SUPER_ADMIN
+
+
+async def test_a_process_that_died_while_it_asked_keeps_nobody_waiting(
+    live: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("okta_mcp.stores.leases._LOOK_SECONDS", 0.0001)
+    monkeypatch.setattr("okta_mcp.rbac.roles._PATIENCE_SECONDS", 0.001)
+    live.directory.gate.clear()
+    dead = asyncio.create_task(live.elsewhere.current(ANN, None))
+    await live.is_asked()
+    waiting = asyncio.create_task(live.role())
+    await live.is_asked(2)
+    live.directory.gate.set()
+    assert await waiting == VIEWER
+    await dead
+
+
+async def test_an_answer_from_the_future_is_not_believed(live: Setting) -> None:
+    """B-08: another machine's clock must not make a role last longer."""
+    live.clock.pass_seconds(3000)
+    await live.role()
+    live.clock.pass_seconds(-3000)
+    live.will_answer("owners")
+    assert await live.role() == SUPER_ADMIN

@@ -19,6 +19,12 @@ class Interleaved:
         await asyncio.sleep(0)
         return await self._store.get(kind, key)
 
+    async def follow(
+        self, kind: Kind, key: str, field: str, to: Kind
+    ) -> tuple[bytes, bytes] | None:
+        await asyncio.sleep(0)
+        return await self._store.follow(kind, key, field, to)
+
     async def put(
         self, kind: Kind, key: str, value: bytes, *, ttl_seconds: float, if_absent: bool = False
     ) -> bool:

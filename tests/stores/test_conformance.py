@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -14,15 +14,9 @@ from okta_mcp.stores.redis import RedisStore
 from okta_mcp.stores.sqlite import SqliteStore
 from tests.stores.interleaved import Interleaved
 from tests.vocabulary.clock import Clock
-from tests.vocabulary.redis_server import RedisServer, running_redis
+from tests.vocabulary.redis_server import RedisServer
 
 _PREFIXES = itertools.count()
-
-
-@pytest.fixture(scope="session")
-def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    with running_redis(tmp_path_factory.mktemp("redis")) as server:
-        yield server
 
 
 def _memory(request: pytest.FixtureRequest, clock: Clock) -> Store:
@@ -53,11 +47,6 @@ BACKENDS: dict[str, Callable[[pytest.FixtureRequest, Clock], Store]] = {
 THINGS = Kind("things", 100)
 OTHERS = Kind("others", 100)
 FEW = Kind("few", 3)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture(params=BACKENDS)
@@ -289,3 +278,25 @@ async def test_sweep_removes_what_has_expired_and_nothing_else(store: Store, clo
     assert await store.sweep() == 2
     assert await store.sweep() == 0
     assert await listed(store, THINGS) == {"new": b"x"}
+
+
+@pytest.mark.parametrize(
+    ("token_lives", "grant_lives"), [(False, True), (True, False), (False, False)]
+)
+async def test_follow_finds_nothing_unless_both_live(
+    store: Store, clock: Clock, token_lives: bool, grant_lives: bool
+) -> None:
+    value = b'{"of":"ann/1"}'
+    await store.put(THINGS, "k", value, ttl_seconds=60 + 60 * token_lives)
+    await store.put(OTHERS, "ann/1", b"one", ttl_seconds=60 + 60 * grant_lives)
+    assert await store.follow(THINGS, "k", "of", OTHERS) == (value, b"one")
+    clock.pass_seconds(60)
+    assert await store.follow(THINGS, "k", "of", OTHERS) is None
+
+
+async def test_follow_finds_nothing_where_nothing_was_put(store: Store) -> None:
+    assert await store.follow(THINGS, "k", "of", OTHERS) is None
+    await store.put(THINGS, "k", b'{"of":"ann/1"}', ttl_seconds=60)
+    assert await store.follow(THINGS, "k", "of", OTHERS) is None
+    await store.put(THINGS, "ann/1", b"one", ttl_seconds=60)
+    assert await store.follow(THINGS, "k", "of", OTHERS) is None

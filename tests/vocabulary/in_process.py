@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,10 @@ from unittest.mock import patch
 import httpx
 from starlette.applications import Starlette
 
-from okta_mcp.oauth_proxy import parts
 from okta_mcp.oauth_proxy.app import build_app
 from okta_mcp.settings import load_settings
+from okta_mcp.stores import opening
+from okta_mcp.stores.interface import Store
 from okta_mcp.stores.memory import MemoryStore
 from tests.stores.interleaved import Interleaved
 from tests.vocabulary.browser import PLAIN, Browser
@@ -83,19 +84,25 @@ class LocalServer(Place):
 
 @contextlib.asynccontextmanager
 async def local_server(
-    folder: Path, url: str, environment: dict[str, str]
+    folder: Path,
+    url: str,
+    environment: dict[str, str],
+    around: Callable[[Store], Store] = Interleaved,
 ) -> AsyncIterator[LocalServer]:
-    """The application under the public URL `url`, with settings by their variables' names."""
+    """The application under the public URL `url`, with settings by their variables' names.
+
+    `around` is put around its store in memory.
+    """
     audit_file, clock = folder / "audit.jsonl", MovedClock()
     overrides = environment | {"PUBLIC_URL": url, "AUDIT_LOG": str(audit_file)}
     settings = load_settings(
         env_file=None, overrides={name.lower(): value for name, value in overrides.items()}
     )
 
-    def interleaved_store(now: MovedClock) -> Interleaved:
-        return Interleaved(MemoryStore(now))
+    def store_around(now: MovedClock) -> Store:
+        return around(MemoryStore(now))
 
-    with patch.object(parts, "MemoryStore", interleaved_store):
+    with patch.object(opening, "MemoryStore", store_around):
         app = build_app(settings, now=clock)
     async with _lifespan_in_a_task(app):
         server = LocalServer(url, audit_file, app, clock=clock)
