@@ -1,11 +1,13 @@
 """Cursors: the place of the next page, sealed, so that a caller can keep it but not make one.
 
 A cursor is opaque. It is bound to one tool and one person: whoever else sends it, or sends it to
-another tool, is refused. Given to the tools by the composition root.
+another tool, is refused. A model has to copy it, so it is as short as it can be. Given to the tools
+by the composition root.
 """
 
 import base64
 import os
+import zlib
 from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
@@ -38,7 +40,8 @@ class SealedCursors:
 
     def seal(self, payload: str, bound_to: str) -> str:
         nonce = os.urandom(_NONCE_BYTES)
-        sealed = nonce + self._cipher.encrypt(nonce, payload.encode(), bound_to.encode())
+        packed = zlib.compress(payload.encode(), level=9)
+        sealed = nonce + self._cipher.encrypt(nonce, packed, bound_to.encode())
         return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
 
     def open(self, cursor: str, bound_to: str) -> str:
@@ -47,6 +50,8 @@ class SealedCursors:
         try:
             sealed = base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True)
             nonce, ciphertext = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
-            return self._cipher.decrypt(nonce, ciphertext, bound_to.encode()).decode()
-        except (ValueError, InvalidTag) as reason:
+            # Only what was packed here passes the seal, so it cannot swell beyond what it was.
+            packed = self._cipher.decrypt(nonce, ciphertext, bound_to.encode())
+            return zlib.decompress(packed).decode()
+        except (ValueError, InvalidTag, zlib.error) as reason:
             raise ValueError("not a cursor of this tool and person") from reason
