@@ -58,6 +58,7 @@ def user_segment(text: str, argument: str = "user_id") -> str:
             argument,
             f"{argument} is neither an Okta id nor a login",
             f"give an id or a login such as ann@example.com as {argument}; find the id with"
-            ' list_okta_users: q="Ann" by name, search=profile.login eq "…" by a login with other signs',
+            ' list_okta_users: q="Ann" by name, search=profile.login eq "…" by a login with other'
+            " signs",
         )
     return quote(text, safe="")
