@@ -49,7 +49,11 @@ class Completions:
             return ()
         try:
             return await complete(beginning[:_LONGEST_BEGINNING])
-        except (OktaError, ToolError):
+        except OktaError as error:
+            if error.request_id:
+                current_call.get().okta_request_ids.append(error.request_id)
+            return ()
+        except ToolError:
             return ()
 
     async def _people(self, beginning: str) -> Sequence[str]:
@@ -81,11 +85,16 @@ def _of(listed: Callable[[], Sequence[str]]) -> Callable[[str], Awaitable[Sequen
 
 
 def _login(user: dict[str, Any]) -> Any:
-    return (user.get("profile") or {}).get("login")
+    return _profile(user).get("login")
 
 
 def _group_name(group: dict[str, Any]) -> Any:
-    return (group.get("profile") or {}).get("name")
+    return _profile(group).get("name")
+
+
+def _profile(row: dict[str, Any]) -> dict[str, Any]:
+    profile = row.get("profile")
+    return profile if isinstance(profile, dict) else {}
 
 
 def _label(application: dict[str, Any]) -> Any:

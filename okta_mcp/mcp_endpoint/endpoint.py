@@ -159,6 +159,8 @@ class McpEndpoint:
             try:
                 if isinstance(element, MessageError):
                     raise element
+                # A batch may take long: what is revoked in the meantime ends it.
+                bearer = await self._guard.admitted(request)
                 collected = _Collected()
                 await self._answer(request, collected, bearer, element)
                 answers += collected.answers()
@@ -229,8 +231,11 @@ class McpEndpoint:
         def may(tool: str) -> bool:
             return self._policy.decision("tools", tool, role, principal.scopes).allowed
 
+        # What is read or completed is the caller's text, which must not choose what is counted.
+        counted_as = name if method == "tools/call" else method
+
         async def counted() -> None:
-            await self._call_rates.count(principal.user_id, name)
+            await self._call_rates.count(principal.user_id, counted_as)
 
         limits = self._policy.limits(name, role) if method == "tools/call" else NO_LIMITS
 

@@ -12,19 +12,22 @@ from typing import Any
 import mcp_types as mt
 from fastmcp import FastMCP
 from fastmcp.exceptions import NotFoundError, ResourceError
-from fastmcp.prompts import Prompt
+from fastmcp.prompts import Prompt, PromptResult
 from fastmcp.resources import Resource, ResourceResult, ResourceTemplate
 from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 from fastmcp.tools import Tool
+from mcp import MCPError
 from starlette.applications import Starlette
 
 from okta_mcp import __version__
 from okta_mcp.guides.completions import Completions
 from okta_mcp.guides.resources import NoSuchResourceError, Readable
 from okta_mcp.inventory import Inventory
+from okta_mcp.mcp_endpoint.messages import INVALID_PARAMS
 from okta_mcp.rbac.policy import Component, Policy
 from okta_mcp.rbac.principal import Principal, current_principal
 from okta_mcp.tools import INSTRUCTIONS, ArgumentErrors
+from okta_mcp.tools.call import current_call
 
 
 class RoleView(Middleware):
@@ -80,7 +83,34 @@ class NothingToRead(Middleware):
         try:
             return await call_next(context)
         except _NothingThereError as error:
+            current_call.get().error_code = "not_found"
             raise NotFoundError(str(error)) from None
+
+
+class FilledIn(Middleware):
+    """A prompt with a blank that must be filled in is refused by the blank's name.
+
+    FastMCP would write a traceback into the log, and name nothing to the caller.
+    """
+
+    def __init__(self, prompts: Sequence[Prompt]) -> None:
+        self._required = {
+            prompt.name: [each.name for each in prompt.arguments or () if each.required]
+            for prompt in prompts
+        }
+
+    async def on_get_prompt(
+        self,
+        context: MiddlewareContext[mt.GetPromptRequestParams],
+        call_next: CallNext[mt.GetPromptRequestParams, PromptResult],
+    ) -> PromptResult:
+        given = context.message.arguments or {}
+        required = self._required.get(context.message.name, ())
+        missing = [name for name in required if name not in given]
+        if missing:
+            current_call.get().error_code = "invalid_argument"
+            raise MCPError(INVALID_PARAMS, f"the prompt needs {', '.join(missing)}")
+        return await call_next(context)
 
 
 class _NothingThereError(ResourceError):
@@ -98,11 +128,12 @@ def allowed_names(policy: Policy, component: Component, principal: Principal) ->
 
 def mcp_server(offered: Inventory, policy: Policy) -> Starlette:
     """The ASGI application that answers /mcp; its lifespan must run inside ours."""
+    prompts = [guide.prompt() for guide in offered.prompts]
     server = FastMCP(
         "okta_mcp",
         instructions=INSTRUCTIONS,
         version=__version__,
-        middleware=[ArgumentErrors(), NothingToRead(), RoleView(policy)],
+        middleware=[ArgumentErrors(), NothingToRead(), FilledIn(prompts), RoleView(policy)],
         mask_error_details=True,
     )
     for tool in offered.tools:
@@ -115,8 +146,8 @@ def mcp_server(offered: Inventory, policy: Policy) -> Starlette:
             description=readable.description,
             mime_type=readable.mime_type,
         )(_read(readable))
-    for guide in offered.prompts:
-        server.add_prompt(guide.prompt())
+    for prompt in prompts:
+        server.add_prompt(prompt)
     server.add_completion_handler(_complete(offered.completions))
     # Nothing changes behind a client's back that a client could be told: there is no stream.
     changes = server._mcp_server.notification_options  # noqa: SLF001 - pinned by a test

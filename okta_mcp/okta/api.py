@@ -7,6 +7,7 @@ the configured organisation and never shows a body or a header of Okta in an err
 """
 
 import json
+import math
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -94,7 +95,7 @@ class OktaApi:
         answer = await self._answer(_Request(next_path, bucket_of(path), caller))
         request_id = request_id_of(answer.headers)
         try:
-            body = json.loads(answer.body, parse_constant=_no_constant)
+            body = json.loads(answer.body, parse_constant=_no_constant, parse_float=_finite)
             next_page = next_target(answer.headers.get_list("link"), path)
         except (ValueError, RecursionError) as reason:
             raise malformed(answer.status, request_id) from reason
@@ -175,6 +176,14 @@ class OktaApi:
             return False
         request.may_renew = False
         return await self._credentials.refused(answer.status, answer.headers, request.caller)
+
+
+def _finite(text: str) -> float:
+    """A number too large for a float would become infinite, which is no JSON when written."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -18,6 +18,8 @@ _LARGEST_ANSWER = 1024 * 1024
 _ANSWER_SECONDS = 10.0
 _DISCOVERY_SECONDS = 3600.0
 _RETRY_DISCOVERY_SECONDS = 5.0
+# Okta's access tokens live a day at most; a number beyond all bounds cannot be added to a time.
+_LONGEST_LIFETIME_SECONDS = 86_400
 
 
 class OktaLoginError(Exception):
@@ -168,3 +170,8 @@ def json_object(answer: httpx.Response) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return body if isinstance(body, dict) else None
+
+
+def lifetime(expires_in: object) -> int:
+    """The seconds of an `expires_in`; 0 for what is none, a day at most."""
+    return min(expires_in, _LONGEST_LIFETIME_SECONDS) if isinstance(expires_in, int) else 0

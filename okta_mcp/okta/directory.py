@@ -147,11 +147,11 @@ def _check_status(user: Any, user_id: str) -> None:
 
 
 def _group(entry: Any) -> Group:
-    if not isinstance(entry, dict) or not isinstance(entry.get("profile"), dict):
-        raise DirectoryUnavailableError("a group in a form that is not Okta's")
-    return Group(
-        name=str(entry["profile"].get("name", "")), id=entry.get("id"), type=entry.get("type")
-    )
+    """With all three: a group whose type is missing would be taken for one that claims name."""
+    match entry:
+        case {"id": str(group_id), "type": str(kind), "profile": {"name": str(name)}}:
+            return Group(name, group_id, kind)
+    raise DirectoryUnavailableError("a group in a form that is not Okta's")
 
 
 def _claimed_groups(claims: dict[str, Any]) -> tuple[Group, ...]:

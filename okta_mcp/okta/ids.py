@@ -57,7 +57,8 @@ def user_segment(text: str, argument: str = "user_id") -> str:
         raise InvalidArgumentError(
             argument,
             f"{argument} is neither an Okta id nor a login",
-            f"give an id or a login such as ann@example.com as {argument}; a login with other"
-            ' signs works only by id: find it with list_okta_users search=profile.login eq "…"',
+            f"give an id or a login such as ann@example.com as {argument}; find the id with"
+            ' list_okta_users: q="Ann" by name, search=profile.login eq "…" by a login with other'
+            " signs",
         )
     return quote(text, safe="")

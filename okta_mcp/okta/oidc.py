@@ -21,6 +21,7 @@ from okta_mcp.okta.authorization_server import (
     LoginUnavailableError,
     OktaLoginError,
     json_object,
+    lifetime,
 )
 from okta_mcp.okta.client_authentication import ClientAuthentication
 from okta_mcp.okta.keys import IdTokenError, SigningKeys, verified_id_token
@@ -220,7 +221,7 @@ class OktaLogin:
             id_token=id_token,
             access_token=body["access_token"],
             refresh_token=refresh_token if isinstance(refresh_token, str) else None,
-            expires_at=self._now() + (seconds if isinstance(seconds, int) else 0),
+            expires_at=self._now() + lifetime(seconds),
         )
 
     async def _posted(self, url: str, form: dict[str, str]) -> httpx.Response:

@@ -18,6 +18,7 @@ from okta_mcp.okta.authorization_server import (
     AuthorizationServer,
     LoginUnavailableError,
     json_object,
+    lifetime,
 )
 from okta_mcp.okta.client_authentication import SignedAssertion
 from okta_mcp.okta.client_key import ClientKey
@@ -113,7 +114,7 @@ class ServiceTokens:
         if not isinstance(value, str) or kind not in ("bearer", "dpop"):
             raise _unavailable()
         self._warn_of_missing(body.get("scope"))
-        return ServiceToken(value, kind == "dpop", seconds if isinstance(seconds, int) else 0)
+        return ServiceToken(value, kind == "dpop", lifetime(seconds))
 
     async def _answer(self, endpoint: str) -> httpx.Response:
         """The answer of the token endpoint, after at most one nonce and one correction of time.

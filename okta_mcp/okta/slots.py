@@ -39,7 +39,7 @@ class Slots:
         except asyncio.CancelledError:
             if waiting.turn.done() and not waiting.turn.cancelled():
                 self.release(person)
-            else:
+            elif waiting in self._waiting:
                 self._waiting.remove(waiting)
             raise
 
@@ -50,6 +50,8 @@ class Slots:
 
     def _serve(self) -> None:
         """Gives free slots to those who wait and may have one."""
+        # Who was cancelled in this very moment has not run yet to leave: no slot goes there.
+        self._waiting = [each for each in self._waiting if not each.turn.done()]
         # sort() is stable: of two people who hold as much, the one who came first is first.
         while self._waiting:
             self._waiting.sort(key=lambda each: (each.person is not None, self._held[each.person]))

@@ -18,6 +18,12 @@ class Family:
     title: str
     sentence: str
 
+    @property
+    def inline(self) -> str:
+        """The title within a sentence; one that begins with an abbreviation stays as it is."""
+        begins_with_abbreviation = self.title[:2].isupper()
+        return self.title if begins_with_abbreviation else self.title[0].lower() + self.title[1:]
+
 
 FAMILIES: tuple[Family, ...] = (
     Family(

@@ -114,9 +114,11 @@ def _checked_choice(value: list[Any], schema: Mapping[str, Any]) -> tuple[str, .
         raise ValueError("must be a list of texts with at least one")
     if len(set(value)) != len(value):
         raise ValueError("names a text twice")
-    if schema.get("type") != "string" and "enum" not in schema:
+    kinds = schema.get("anyOf", [schema])
+    if any(kind.get("type") != "string" and "enum" not in kind for kind in kinds):
         raise ValueError("the parameter is no text, so it cannot be one of a list")
-    choices = schema.get("enum", value)
+    listed = [kind.get("enum", [kind["const"]] if "const" in kind else value) for kind in kinds]
+    choices = [text for texts in listed for text in texts]
     for text in value:
         if text not in choices:
             raise ValueError(f"the tool does not take {text!r}; it takes {', '.join(choices)}")

@@ -1,12 +1,14 @@
 """Cursors: the place of the next page, sealed, so that a caller can keep it but not make one.
 
 A cursor is opaque. It is bound to one tool and one person: whoever else sends it, or sends it to
-another tool, is refused. Given to the tools by the composition root.
+another tool, is refused. A model has to copy it, so it is as short as it can be. Given to the tools
+by the composition root.
 """
 
 import base64
 import contextlib
 import os
+import zlib
 from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
@@ -42,7 +44,8 @@ class SealedCursors:
 
     def seal(self, payload: str, bound_to: str) -> str:
         nonce = os.urandom(_NONCE_BYTES)
-        sealed = nonce + self._ciphers[0].encrypt(nonce, payload.encode(), bound_to.encode())
+        packed = zlib.compress(payload.encode(), level=9)
+        sealed = nonce + self._ciphers[0].encrypt(nonce, packed, bound_to.encode())
         return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
 
     def open(self, cursor: str, bound_to: str) -> str:
@@ -54,6 +57,8 @@ class SealedCursors:
             raise ValueError("not a cursor") from reason
         nonce, ciphertext = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
         for cipher in self._ciphers:
-            with contextlib.suppress(ValueError, InvalidTag):
-                return cipher.decrypt(nonce, ciphertext, bound_to.encode()).decode()
+            with contextlib.suppress(ValueError, InvalidTag, zlib.error):
+                # Only what was packed here passes the seal: it cannot swell beyond what it was.
+                packed = cipher.decrypt(nonce, ciphertext, bound_to.encode())
+                return zlib.decompress(packed).decode()
         raise ValueError("not a cursor of this tool and person")

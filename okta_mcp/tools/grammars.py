@@ -189,6 +189,10 @@ DEVICES_SEARCH: Final = Grammar(
     },
 )
 _PUBLISHED = "the log cannot be filtered by time: use the parameters since and until"
+_LOG_PEOPLE = (
+    "whoever did it is actor.id, by login actor.alternateId; to whom, target.id, target.alternateId"
+)
+_LOG_TARGETS = "applications and groups are target.id, by name target.displayName"
 LOGS_FILTER: Final = Grammar(
     tool="get_okta_event_logs",
     examples={
@@ -231,6 +235,9 @@ LOGS_FILTER: Final = Grammar(
     hints={
         "published": _PUBLISHED,
         "co": "co does not work on debugData.url and requestUri; use sw, or q for a word",
+        **dict.fromkeys(("ip", "sourceIp", "ipAddress"), "the address is client.ipAddress"),
+        **dict.fromkeys(("login", "email", "user", "username"), _LOG_PEOPLE),
+        **dict.fromkeys(("app", "application", "group"), _LOG_TARGETS),
     },
     impossible=frozenset({"published"}),
 )

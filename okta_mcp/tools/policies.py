@@ -95,7 +95,7 @@ class PolicyTools:
 
     async def list_okta_policies(
         self,
-        type: PolicyType | Literal["ALL"] = "ALL",  # noqa: A002
+        type: Literal[PolicyType, "ALL"] = "ALL",  # noqa: A002
         status: Literal["ACTIVE", "INACTIVE"] | None = None,
         q: Text = None,
         limit: Annotated[int, Field(ge=1, le=200)] = DEFAULT_LIMIT,

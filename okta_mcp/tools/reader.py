@@ -37,7 +37,8 @@ class Listing:
     """A list that a tool asks for.
 
     `grammars` check the expressions among `params` before anything is sent. `one_page` says why
-    there is no second page although rows may be missing. `then` are queries of the same path that
+    there is no second page although rows may be missing, `if_empty` what to do where nothing is
+    found. `then` are queries of the same path that
     are read after the first one; a refusal that `tolerated` names leaves out that query only.
 
     What Okta cannot choose by itself is chosen here: rows whose top-level texts are those of
@@ -54,6 +55,7 @@ class Listing:
     after: str | None = None
     grammars: Mapping[str, Grammar] = field(default_factory=dict)
     one_page: str | None = None
+    if_empty: str | None = None
     at_most: int | None = None
     where: Mapping[str, str | None] = field(default_factory=dict)
     named: str | None = None
@@ -157,8 +159,9 @@ class Reader:
             answer |= {"truncated": True, "hint": listing.one_page}
         elif place.is_walk and place.at and not items:
             answer["hint"] = "none so far; go on with next_cursor"
-        elif notes and not items:
-            answer["hint"] = f"nothing was found, and {'; '.join(notes)}"
+        elif not items and (notes or listing.if_empty):
+            told = "; ".join([*notes, *filter(None, [listing.if_empty])])
+            answer["hint"] = f"nothing was found, and {told}"
         return answer
 
     async def page(self, target: str) -> OktaPage:

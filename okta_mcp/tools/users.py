@@ -15,6 +15,11 @@ from okta_mcp.tools.reader import DEFAULT_LIMIT, After, Fields, Listing, Reader,
 from okta_mcp.tools.schemas import EVENTUAL, list_schema, object_schema
 from okta_mcp.tools.shapes import APP_LINK, FACTOR, GROUP_ROW, USER, USER_ROW
 
+_ONE_WORD = (
+    "q is the start of one name or of the email: give one word, or"
+    ' search=profile.firstName eq "Ann" and profile.lastName eq "Lee"'
+)
+
 UserId = Annotated[str, Field(description="id or login")]
 
 
@@ -113,6 +118,7 @@ class UserTools:
                 after=after,
                 grammars={"search": USERS_SEARCH, "filter": USERS_FILTER},
                 one_page="q gives one page only; use search to see everybody" if q else None,
+                if_empty=_ONE_WORD if q and " " in q.strip() else None,
             )
         )
         return {**answer, "consistency": "eventual"} if search else answer

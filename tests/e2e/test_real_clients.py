@@ -43,6 +43,22 @@ CALLS: list[tuple[str, dict[str, str]]] = [
     ("list_okta_network_zones", {}),
     ("get_current_time", {}),
     ("parse_relative_time", {"time_expression": "last 7 days"}),
+    ("whoami", {}),
+    ("list_okta_group_applications", {"group_id": "{group}"}),
+    ("list_okta_group_rules", {}),
+    ("list_okta_policies", {"type": "ACCESS_POLICY"}),
+    ("get_okta_policy", {"policy_id": "{policy}"}),
+    ("list_okta_devices", {}),
+    ("list_okta_admins", {}),
+    ("list_okta_api_tokens", {}),
+    ("inactive_users_report", {}),
+    ("app_access_report", {"app_id": "{app}"}),
+    ("mfa_posture_report", {"group_id": "{group}"}),
+    ("offboarding_check", {"user_id": "{user}"}),
+    ("explain_user_app_access", {"user_id": "{user}", "app_id": "{app}"}),
+    ("investigate_login_activity", {"user_id": "{user}"}),
+    ("incident_timeline", {"user_id": "{user}"}),
+    ("admin_change_digest", {}),
 ]
 # For each tool, arguments that must be refused with a code and without a call that succeeds.
 BAD_CALLS: list[tuple[str, dict[str, Any], str]] = [

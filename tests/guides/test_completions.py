@@ -73,9 +73,11 @@ async def test_nothing_is_asked_before_something_is_typed(
 async def test_a_refusal_of_okta_offers_nothing(
     completions: Completions, okta: respx.MockRouter, argument: str, status: int
 ) -> None:
-    called_by(lambda _: True)
-    okta.get(FOUND[argument][1]).respond(status, json={"errorCode": "E0000001"})
+    call = called_by(lambda _: True)
+    answer = okta.get(FOUND[argument][1])
+    answer.respond(status, json={"errorCode": "E0000001"}, headers={"X-Okta-Request-Id": "r1"})
     assert await completions.values(argument, "a") == ()
+    assert call.okta_request_ids == ["r1"]
 
 
 @each_argument
@@ -83,7 +85,8 @@ async def test_an_answer_of_another_form_offers_nothing(
     completions: Completions, okta: respx.MockRouter, argument: str
 ) -> None:
     called_by(lambda _: True)
-    okta.get(FOUND[argument][1]).respond(json=[None, {}, {"profile": None, "label": 1}])
+    rows = [None, {}, {"profile": None, "label": 1}, {"profile": "ann"}, {"profile": [{}]}]
+    okta.get(FOUND[argument][1]).respond(json=rows)
     assert list(await completions.values(argument, "a")) == []
 
 

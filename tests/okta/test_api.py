@@ -79,7 +79,7 @@ async def test_a_redirect_is_an_error_and_is_not_followed(
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"<html>", b'[{"id": ', b"[NaN]", b"\xff\xfe", b"[" * 200_000]
+    "body", [b"", b"<html>", b'[{"id": ', b"[NaN]", b"[1e999]", b"\xff\xfe", b"[" * 200_000]
 )
 async def test_a_body_that_is_not_json_is_malformed(
     api: OktaApi, okta: respx.MockRouter, body: bytes

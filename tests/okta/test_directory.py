@@ -114,7 +114,20 @@ async def test_a_user_in_a_form_that_is_not_oktas_is_unavailable_and_not_inactiv
         await management.now(SUBJECT, None)
 
 
-@pytest.mark.parametrize("body", [[7], [{}], [{"profile": None}], [{"id": "00g", "profile": []}]])
+@pytest.mark.parametrize(
+    "body",
+    [
+        [7],
+        [{}],
+        [{"profile": None}],
+        [{"id": "00g", "profile": []}],
+        [{"id": "00g", "profile": {"name": "owners"}}],
+        [{"id": "00g", "type": None, "profile": {"name": "owners"}}],
+        [{"id": "00g", "type": {}, "profile": {"name": "owners"}}],
+        [{"id": ["00g"], "type": "OKTA_GROUP", "profile": {"name": "owners"}}],
+        [{"id": "00g", "type": "OKTA_GROUP", "profile": {"name": None}}],
+    ],
+)
 async def test_a_group_in_a_form_that_is_not_oktas_is_unavailable(
     body: Any, management: ManagementDirectory, okta: respx.MockRouter
 ) -> None:

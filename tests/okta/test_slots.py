@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from okta_mcp.okta.slots import Slots
 
 THE_SERVER = None
@@ -89,3 +91,20 @@ async def test_a_slot_given_to_a_call_that_is_cancelled_at_that_moment_is_free_a
     slots.release("ann")
     await end_of(bob)
     assert await taken(slots, "eve", 1) == 1
+
+
+@pytest.mark.parametrize("person", ["bob", THE_SERVER])
+async def test_a_slot_that_comes_free_while_a_call_is_being_cancelled_is_lost_to_nobody(
+    person: str | None,
+) -> None:
+    """The call is cancelled and has not run since: it can neither take the slot nor leave."""
+    slots = Slots(1)
+    await slots.acquire("ann")
+    hung_up, eve = await waiting(slots, person), await waiting(slots, "eve")
+    hung_up.cancel()
+    slots.release("ann")
+    ended = await asyncio.gather(hung_up, return_exceptions=True)
+    assert isinstance(ended[0], asyncio.CancelledError)
+    await eve
+    slots.release("eve")
+    assert await taken(slots, "joe", 1) == 1

@@ -245,7 +245,10 @@ def test_private_scheme_without_a_host_is_named_by_its_scheme() -> None:
 
 def test_sign_in_page_names_the_families_in_words() -> None:
     text = Document(EVERY_PAGE["sign_in"]).plain_sight()
-    assert "people, groups, applications, system log, policies and network zones" in text
+    assert (
+        "people, groups, applications, system log, policies, network zones, devices,"
+        " administrator roles and API tokens"
+    ) in text
     assert "stay connected" in text
     assert "okta.users.read" not in text
 

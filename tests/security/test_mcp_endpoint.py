@@ -553,6 +553,22 @@ async def test_each_element_of_a_batch_is_decided_by_itself(
     assert events == ["tool.called", "tool.refused", "tools.listed"]
 
 
+async def test_a_token_that_is_revoked_during_a_batch_ends_it(
+    local: LocalServer, sandbox: SandboxProcess
+) -> None:
+    """M-15: while the first element waits for Okta, the client gives its token back."""
+    client = await local.client()
+    await connected(local.browser(), client, "Hana Novak")
+    sandbox.control("faults", {"match": "GET /api/v1/groups", "kind": "slow", "seconds": 2})
+    batch = json.dumps([called("list_okta_groups", 1), called("whoami", 2)]).encode()
+    asking = asyncio.create_task(ask(client, "POST", bearer(client), content=batch))
+    while not any(each["path"] == "/api/v1/groups" for each in sandbox.requests()):  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    assert (await client.revoke(client.tokens["access_token"])).status_code == 200
+    assert (await asking).status_code == 401
+    assert [event["subject"] for event in local.events("tool.called")] == ["list_okta_groups"]
+
+
 async def test_a_batch_of_notifications_has_no_answer(member: OAuthClient) -> None:
     """M-15."""
     content = b'[{"jsonrpc": "2.0", "method": "notifications/initialized"}]'

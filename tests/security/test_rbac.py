@@ -401,6 +401,44 @@ async def test_one_person_cannot_use_up_everyones_calls(
         assert json.loads(refused)["error"]["retry_after_seconds"] > 0
 
 
+async def test_a_prompt_with_a_blank_is_refused_by_its_name_and_fills_no_log(
+    local: LocalServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    viewer = await local_viewer(local)
+    answer = await viewer.rpc("prompts/get", {"name": "investigate_user", "arguments": {}})
+    assert answer.json()["error"] == {"code": -32602, "message": "the prompt needs user"}
+    [event] = local.events("prompt.given")
+    assert (event["outcome"], event["reason"]) == ("failure", "invalid_argument")
+    assert not [line for line in caplog.records if line.exc_info]
+
+
+async def test_a_template_under_which_nothing_lies_stands_in_the_record_as_not_found(
+    local: LocalServer,
+) -> None:
+    viewer = await local_viewer(local)
+    await viewer.rpc("resources/read", {"uri": "okta://reports/of-somebody-else"})
+    [event] = local.events("resource.read")
+    assert (event["outcome"], event["reason"]) == ("failure", "not_found")
+
+
+async def test_what_a_completion_is_for_does_not_make_it_another_thing_to_count(
+    sandbox: SandboxProcess, server_port: int, tmp_path: Path
+) -> None:
+    """B-15: a URI that a template makes is the caller's text."""
+    environment = sandbox.settings_for_server() | {"RATE_TOOL_CALLS_PER_TOOL": "2/hour"}
+    async with local_server(tmp_path, f"http://localhost:{server_port}", environment) as local:
+        viewer = await local_viewer(local)
+        found = []
+        for prefix in ("a", "b", "c"):
+            asked = {
+                "ref": {"type": "ref/resource", "uri": f"okta://event-types/{prefix}"},
+                "argument": {"name": "user", "value": "hana"},
+            }
+            answer = await viewer.rpc("completion/complete", asked)
+            found.append(answer.json()["result"]["completion"]["values"])
+        assert found == [[HANA], [HANA], []]
+
+
 @pytest.mark.parametrize(
     "twice",
     [

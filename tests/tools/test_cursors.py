@@ -49,6 +49,11 @@ def test_a_cursor_gives_back_its_place_and_is_safe_in_a_url(place: str) -> None:
     assert cursor.replace("-", "").replace("_", "").isalnum()
 
 
+def test_a_long_place_is_packed_because_a_model_has_to_copy_it() -> None:
+    people = [[f"00u{number}", f"person{number}@northwind.example"] for number in range(50)]
+    assert len(CURSORS.seal(str(people), "b")) < len(str(people)) / 3
+
+
 def test_a_cursor_never_shows_its_place_and_never_repeats() -> None:
     first, second = (CURSORS.seal(PLACE, "b") for _ in range(2))
     assert first != second

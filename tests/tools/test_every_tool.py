@@ -403,6 +403,39 @@ async def test_unknown_and_wrong_arguments_are_named_without_echoing_values(
     assert next(iter(case.arguments)) in answer.error["fix"]
 
 
+@pytest.mark.parametrize(
+    ("tool", "arguments", "fix"),
+    [
+        ("get_okta_user", {"user_id": "Ann Lee"}, 'list_okta_users: q="Ann" by name'),
+        ("get_okta_group", {"group_id": "Sales"}, "list_okta_groups q="),
+        ("get_okta_application", {"app_id": "CRM"}, "list_okta_applications q="),
+        ("list_okta_policy_rules", {"policy_id": "Default Policy"}, "list_okta_policies finds it"),
+        ("get_okta_policy_rule", {"policy_id": POLICY, "rule_id": "Default"}, "_rules finds it"),
+        ("list_okta_users", {"limit": 1000}, "next_cursor brings the other rows"),
+        ("list_okta_policies", {"type": "access_policy"}, "give type as the message says"),
+    ],
+)
+async def test_the_fix_of_a_natural_mistake_leads_to_the_answer(
+    call: Caller, tool: str, arguments: dict[str, Any], fix: str
+) -> None:
+    assert fix in (await call(tool, **arguments)).error["fix"]
+
+
+async def test_a_wrong_policy_type_is_answered_with_all_types(call: Caller) -> None:
+    message = (await call("list_okta_policies", type="MFA")).error["message"]
+    assert "IDENTITY_CLAIM_SOURCING" in message
+    assert "ALL" in message
+
+
+@pytest.mark.parametrize(("q", "is_told"), [("Ann Lee", True), ("Ann", False), ("Ann ", False)])
+async def test_a_whole_name_that_finds_nobody_is_told_what_q_is(
+    call: Caller, okta: respx.MockRouter, q: str, is_told: bool
+) -> None:
+    okta.get("/api/v1/users").respond(200, json=[])
+    answer = (await call("list_okta_users", q=q)).structured
+    assert ("profile.lastName" in answer.get("hint", "")) is is_told
+
+
 @pytest.mark.parametrize("name", ["search", "filter", "q"])
 async def test_a_query_beyond_one_kibibyte_is_refused(
     call: Caller, okta: respx.MockRouter, name: str

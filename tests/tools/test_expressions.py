@@ -164,6 +164,9 @@ def test_what_okta_may_accept_is_not_refused(grammar: Grammar, expression: str) 
         (USERS_SEARCH, 'profile.firstname eq "Ann"', "spelled profile.firstName"),
         (USERS_SEARCH, 'profile.lastLogin gt "2026"', "inactive_users_report"),
         (LOGS_FILTER, 'eventtype eq "user.session.start"', "spelled eventType"),
+        (LOGS_FILTER, 'ip eq "192.0.2.7"', "the address is client.ipAddress"),
+        (LOGS_FILTER, 'actor.login eq "ann@example.com"', "by login actor.alternateId"),
+        (LOGS_FILTER, 'target.app eq "CRM"', "by name target.displayName"),
         (LOGS_FILTER, 'Published gt "2026"', "since and until"),
     ],
 )

@@ -8,7 +8,7 @@ belongs to a group of the application has two; people are counted once, by the a
 from typing import Any
 
 from okta_mcp.okta.errors import OktaError, OktaRefusedError
-from okta_mcp.okta.ids import InvalidArgumentError, id_segment, is_okta_id
+from okta_mcp.okta.ids import id_segment, is_okta_id
 from okta_mcp.okta.paging import Parameter, target_of
 from okta_mcp.tools.answers import OktaTool, okta_tool
 from okta_mcp.tools.reader import After
@@ -46,7 +46,7 @@ class AppAccessReport:
         ]
 
     async def app_access_report(self, app_id: str, after: After = None) -> dict[str, Any]:
-        app = app_segment(app_id)
+        app = id_segment(app_id, "app_id")
         report = self._tools.begun("app_access_report", _COLUMNS, {"app_id": app}, after)
         await report.work(lambda: _step(report))
         return await report.answer(
@@ -127,14 +127,6 @@ async def _members(report: Report) -> None:
         report.state["waiting"][0] = [group_id, name, following]
     else:
         del report.state["waiting"][0]
-
-
-def app_segment(app_id: str) -> str:
-    """`app_id` as a path segment; raises `InvalidArgumentError` for a name."""
-    try:
-        return id_segment(app_id, "app_id")
-    except InvalidArgumentError as error:
-        raise InvalidArgumentError("app_id", error.message, _FIND_APP) from None
 
 
 async def read_app(report: Report) -> dict[str, Any]:

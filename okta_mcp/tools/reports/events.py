@@ -233,9 +233,11 @@ def count_in(counts: dict[str, int], name: str, most: int) -> None:
 
 
 def most_counted(counts: Mapping[str, int], most: int) -> dict[str, int]:
-    """The names that were counted most, the most counted first."""
-    ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
-    return dict(ranked[:most])
+    """The names that were counted most, the most counted first; all others together at the end."""
+    ranked = sorted(counts.items(), key=lambda pair: (pair[0] == OTHERS, -pair[1], pair[0]))
+    shown, rest = ranked[:most], ranked[most:]
+    left = sum(count for _, count in rest)
+    return dict(shown) | ({OTHERS: left} if left else {})
 
 
 def short(name: str) -> str:

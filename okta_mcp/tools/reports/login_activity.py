@@ -59,7 +59,7 @@ _ALL = (
     f" or {_ALWAYS}"
 )
 # Different names that a count may have, and how many of them an answer shows.
-_MOST_NAMES = 25
+_MOST_NAMES = 60
 _SHOWN_NAMES = 10
 
 User = Annotated[str | None, Field(max_length=100, description="id or login")]

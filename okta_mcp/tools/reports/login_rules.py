@@ -279,10 +279,12 @@ class LoginRules:
 
 
 def is_failed(event: LogEvent) -> bool:
-    """Whether the event is worth a row of its own: refused, challenged, locked or a threat."""
-    return event.type in (LOCKED, DENIED_PUSH, *THREATS, *TOKEN_REUSE) or event.result in (
-        *_REFUSED, "DENY", "CHALLENGE",
-    )  # fmt: skip
+    """Whether the event is worth a row of its own: refused, locked or a threat.
+
+    A challenge is none of these: the policy asks for a factor, as it should.
+    """
+    is_refused = event.result in (*_REFUSED, "DENY")
+    return is_refused or event.type in (LOCKED, DENIED_PUSH, *THREATS, *TOKEN_REUSE)
 
 
 def _is_refused_push(event: LogEvent) -> bool:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from okta_mcp.okta.errors import OktaRefusedError
-from okta_mcp.okta.ids import is_okta_id, user_segment
+from okta_mcp.okta.ids import id_segment, is_okta_id, user_segment
 from okta_mcp.okta.paging import target_of
 from okta_mcp.tools.answers import OktaTool, okta_tool
 from okta_mcp.tools.reader import After
 from okta_mcp.tools.reports.access_rules import Judged, Match, Outcome, Subject, judged, outcome
-from okta_mcp.tools.reports.app_access import app_cells, app_segment, read_app
+from okta_mcp.tools.reports.app_access import app_cells, read_app
 from okta_mcp.tools.reports.factors import HIDDEN, PHISHING_RESISTANT, active_kinds
 from okta_mcp.tools.reports.raw import at, person, text
 from okta_mcp.tools.reports.report import Report, ReportTools, report_schema
@@ -81,7 +81,7 @@ class UserAppAccessReport:
     async def explain_user_app_access(
         self, user_id: UserId, app_id: str, after: After = None
     ) -> dict[str, Any]:
-        asked = {"user": user_segment(user_id), "app_id": app_segment(app_id)}
+        asked = {"user": user_segment(user_id), "app_id": id_segment(app_id, "app_id")}
         report = self._tools.begun("explain_user_app_access", _COLUMNS, asked, after)
         await report.work(lambda: _step(report))
         state = report.state

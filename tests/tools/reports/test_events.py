@@ -61,7 +61,7 @@ def test_of_many_names_those_stay_that_occur_often_however_late_they_begin() -> 
             count_in(counts, "often", most=10)
     assert len(counts) <= 11
     assert sum(counts.values()) == 1_099
-    assert list(most_counted(counts, 2)) == [OTHERS, "often"]
+    assert list(most_counted(counts, 1).items()) == [("often", 99), (OTHERS, 1_000)]
     assert counts["often"] == 99
 
 

@@ -346,6 +346,15 @@ async def test_without_earlier_sign_ins_the_digest_says_that_it_cannot_tell(
     assert told.does_not_see("whether the network was new for 1 changes")
 
 
+async def test_a_challenge_is_no_refusal(northwind: Northwind) -> None:
+    challenge = raw_event("policy.evaluate_sign_on", "CHALLENGE", at=NOW - 60, ip="192.0.2.99")
+    northwind.organisation.events.append(challenge)
+    answer = (await northwind.call("investigate_login_activity", ip="192.0.2.99")).answer
+    assert answer["summary"]["outcomes"] == {"policy.evaluate_sign_on CHALLENGE": 1}
+    assert answer["summary"]["refused_accounts"] == {}
+    assert answer["rows"] == []
+
+
 async def test_login_activity_says_what_was_not_looked_at(northwind: Northwind) -> None:
     async def told(**asked: Any) -> Told:
         return await northwind.call("investigate_login_activity", **asked)
