@@ -11,8 +11,9 @@ from typing import Any
 from okta_mcp.guides.event_types import event_types
 from okta_mcp.guides.policy_types import POLICY_TYPES
 from okta_mcp.okta.errors import OktaError
-from okta_mcp.okta.paging import target_of
+from okta_mcp.okta.paging import Parameter, target_of
 from okta_mcp.okta.text import clean_text
+from okta_mcp.rbac.limits import Limit, Limits
 from okta_mcp.tools.answers import ToolError
 from okta_mcp.tools.call import current_call
 from okta_mcp.tools.error_codes import ERROR_CODES
@@ -49,11 +50,7 @@ class Completions:
             return ()
         try:
             return await complete(beginning[:_LONGEST_BEGINNING])
-        except OktaError as error:
-            if error.request_id:
-                current_call.get().okta_request_ids.append(error.request_id)
-            return ()
-        except ToolError:
+        except (OktaError, ToolError):
             return ()
 
     async def _people(self, beginning: str) -> Sequence[str]:
@@ -68,12 +65,25 @@ class Completions:
     async def _found(
         self, tool: str, path: str, beginning: str, value: Callable[[dict[str, Any]], Any]
     ) -> Sequence[str]:
-        if not beginning.strip() or not current_call.get().may(tool):
+        call = current_call.get()
+        limits = call.limits_of(tool)
+        if not beginning.strip() or not call.may(tool) or _narrows(limits):
             return ()
-        page = await self._reader.page(target_of(path, {"q": beginning, "limit": _MOST}))
+        limit = limits.parameters.get("limit", Limit()).most or _MOST
+        params: dict[str, Parameter] = {"q": beginning, "limit": min(_MOST, int(limit))}
+        page = await self._reader.page(target_of(path, params))
         rows = page.body if isinstance(page.body, list) else []
         found = [value(row) for row in rows if isinstance(row, dict)]
         return [clean_text(text, _LONGEST_VALUE) for text in found if isinstance(text, str)]
+
+
+def _narrows(limits: Limits) -> bool:
+    """Whether the policy keeps from the person a list by `q`, or a part of its rows."""
+    return any(
+        name == "q" or not limit.is_forbidden
+        for name, limit in limits.parameters.items()
+        if name not in ("limit", "fields")
+    )
 
 
 def _of(listed: Callable[[], Sequence[str]]) -> Callable[[str], Awaitable[Sequence[str]]]:

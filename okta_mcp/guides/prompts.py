@@ -8,10 +8,8 @@ and shown between quotes, never mixed into the instructions.
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
 
 from fastmcp.prompts import Prompt
-from pydantic import Field
 
 from okta_mcp.okta.text import clean_text
 
@@ -24,9 +22,11 @@ _CLOSING = (
     " administrator; you cannot change anything."
 )
 
-Person = Annotated[str, Field(description="login or id of the person")]
-Application = Annotated[str, Field(description="label or id of the application")]
-Since = Annotated[str, Field(description='begin of the time looked at, such as "last 7 days"')]
+_ARGUMENTS = {
+    "user": "login or id of the person",
+    "application": "label or id of the application",
+    "since": 'begin of the time looked at, such as "last 7 days"',
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,12 @@ class Guide:
 
     def prompt(self) -> Prompt:
         """As FastMCP registers it."""
-        return Prompt.from_function(
+        prompt = Prompt.from_function(
             self.message, name=self.name, title=self.title, description=self.description
         )
+        for argument in prompt.arguments or ():
+            argument.description = _ARGUMENTS[argument.name]
+        return prompt
 
 
 def guides() -> tuple[Guide, ...]:
@@ -81,10 +84,11 @@ def guides() -> tuple[Guide, ...]:
     )
 
 
-def investigate_user(user: Person, since: Since = "last 7 days") -> str:
+def investigate_user(user: str, since: str = "last 7 days") -> str:
     who, when = _quoted(user), _quoted(since)
     return _steps(
         f"Investigate the person {who} in Okta, over {when}.",
+        _found(who),
         f"get_okta_user with user_id {who}: status, dates, who they are.",
         "list_okta_user_groups and list_okta_user_applications with the person's id: what they"
         " belong to and can open. Point out groups that give administrators' rights.",
@@ -96,10 +100,11 @@ def investigate_user(user: Person, since: Since = "last 7 days") -> str:
     )
 
 
-def triage_suspicious_login(user: Person, since: Since = "last 24 hours") -> str:
+def triage_suspicious_login(user: str, since: str = "last 24 hours") -> str:
     who, when = _quoted(user), _quoted(since)
     return _steps(
         f"A sign-in of {who} looks suspicious. Decide over {when} whether it was the person.",
+        _found(who),
         f"get_okta_user with user_id {who}: is the account active, when was the last sign-in.",
         f"investigate_login_activity with the person's id and since {when}: new places, networks"
         " and devices, impossible travel, refused pushes, lockouts.",
@@ -112,7 +117,7 @@ def triage_suspicious_login(user: Person, since: Since = "last 24 hours") -> str
     )
 
 
-def access_review(application: Application) -> str:
+def access_review(application: str) -> str:
     what = _quoted(application)
     return _steps(
         f"Review who has access to the application {what}.",
@@ -127,10 +132,11 @@ def access_review(application: Application) -> str:
     )
 
 
-def offboarding_check(user: Person) -> str:
+def offboarding_check(user: str) -> str:
     who = _quoted(user)
     return _steps(
         f"Check that the leaver {who} can no longer do anything.",
+        _found(who),
         f"get_okta_user with user_id {who}: the status, and since when.",
         "offboarding_check with the person's id: every finding, each with its evidence.",
         "Answer with what is closed, what is still open in the order of danger, and who has to"
@@ -138,7 +144,7 @@ def offboarding_check(user: Person) -> str:
     )
 
 
-def weekly_posture(since: Since = "last 7 days") -> str:
+def weekly_posture(since: str = "last 7 days") -> str:
     when = _quoted(since)
     return _steps(
         f"Report on identity security over {when}.",
@@ -156,6 +162,10 @@ def weekly_posture(since: Since = "last 7 days") -> str:
 def _steps(task: str, *steps: str) -> str:
     numbered = "\n".join(f"{number}. {step}" for number, step in enumerate(steps, start=1))
     return f"{task}\n\n{numbered}\n\n{_CLOSING}"
+
+
+def _found(who: str) -> str:
+    return f"If {who} is a name and no login or id: list_okta_users with q, and take the id."
 
 
 def _quoted(text: str) -> str:

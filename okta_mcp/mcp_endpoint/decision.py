@@ -25,7 +25,9 @@ ROLE_METHODS = frozenset(
     " prompts/get completion/complete".split()
 )
 _OTHER_METHODS = frozenset("initialize ping server/discover logging/setLevel".split())
-_NO_RESOURCE, _NO_PROMPT = "resource.refused", "prompt.refused"
+_NO_TOOL, _NO_RESOURCE, _NO_PROMPT = "tool.refused", "resource.refused", "prompt.refused"
+# The lists by the beginning of their method.
+_NO_LIST = {"tools": _NO_TOOL, "resources": _NO_RESOURCE, "prompts": _NO_PROMPT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,14 @@ def verdict(message: Message, principal: Principal, policy: Policy) -> Verdict:
     return Verdict(answer, used.refusal, decision.reason, used.name)
 
 
+def unjudged(message: Message, reason: str) -> Verdict:
+    """The refusal, without its answer, of a message of `ROLE_METHODS` where no role is known."""
+    used = _used(message)
+    if used is None:
+        return Verdict(event=_NO_LIST[message.method.partition("/")[0]], reason=reason)
+    return Verdict(event=used.refusal, reason=reason, subject=used.name)
+
+
 @dataclass(frozen=True, slots=True)
 class _Used:
     """What a message uses, and the event of the use and of its refusal."""
@@ -73,7 +83,7 @@ def _used(message: Message) -> _Used | None:
     """None for a list, which is cut to the role where it is made; raises `MessageError`."""
     match message.method:
         case "tools/call":
-            return _Used("tools", message.text_param("name"), "tool.called", "tool.refused")
+            return _Used("tools", message.text_param("name"), "tool.called", _NO_TOOL)
         case "resources/read":
             return _Used("resources", message.text_param("uri"), "resource.read", _NO_RESOURCE)
         case "prompts/get":

@@ -28,7 +28,7 @@ from starlette.types import Message as AsgiMessage
 
 from okta_mcp.audit.writer import Audit
 from okta_mcp.mcp_endpoint.call_rates import CallRates
-from okta_mcp.mcp_endpoint.decision import ROLE_METHODS, Verdict, verdict
+from okta_mcp.mcp_endpoint.decision import ROLE_METHODS, Verdict, unjudged, verdict
 from okta_mcp.mcp_endpoint.messages import (
     INVALID_REQUEST,
     UNAVAILABLE,
@@ -127,12 +127,7 @@ class McpEndpoint:
             principal = await self._principal(bearer, message)
         except DirectoryUnavailableError:
             text = "Okta does not answer, so your groups cannot be checked; try again in a minute"
-            asked = message.params.get("name")
-            refused = Verdict(
-                event="tool.refused",
-                reason="okta_unavailable",
-                subject=asked if isinstance(asked, str) else None,
-            )
+            refused = unjudged(message, "okta_unavailable")
             self._audited(request, message, _stranger(bearer), refused, None)
             answer = _json(error_body(UNAVAILABLE, text, message.request_id))
             await answer(request.scope, request.receive, send)
@@ -246,6 +241,7 @@ class McpEndpoint:
             may=may,
             counted=counted,
             limits=limits,
+            limits_of=lambda tool: self._policy.limits(tool, role),
             longest_window_days=limits.window_days,
         )
 

@@ -26,7 +26,11 @@ class Answer:
 
 async def exchange(http: httpx.AsyncClient, url: str, headers: dict[str, str]) -> Answer:
     """Any answer, whatever its status; raises `OktaUnavailableError` if there is none to read."""
-    request = http.build_request("GET", url, headers=headers, timeout=_TIMEOUT)
+    try:
+        request = http.build_request("GET", url, headers=headers, timeout=_TIMEOUT)
+    except httpx.InvalidURL as reason:
+        # Our own paths are short and checked: Okta's next link was not.
+        raise malformed(None, None) from reason
     # Okta sets session cookies that no API call needs and that the client would keep.
     request.headers.pop("Cookie", None)
     try:
@@ -46,7 +50,7 @@ async def exchange(http: httpx.AsyncClient, url: str, headers: dict[str, str]) -
         ) from reason
 
 
-def malformed(status: int, request_id: str | None) -> OktaError:
+def malformed(status: int | None, request_id: str | None) -> OktaError:
     return OktaUnavailableError(
         "upstream_malformed",
         "Okta's answer could not be read",

@@ -14,6 +14,8 @@ from typing import Any
 
 import jwt
 
+from okta_mcp.okta.authorization_server import LoginUnavailableError
+
 _ALGORITHMS = ["RS256"]
 _LEEWAY_SECONDS = 60
 _OLDEST_ID_TOKEN_SECONDS = 600
@@ -42,22 +44,40 @@ class SigningKeys:
         self._now = now
         self._keys: dict[str, jwt.PyJWK] = {}
         self._next_fetch_at = self._stale_at = float("-inf")
+        self._has_failed = False
         self._lock = asyncio.Lock()
 
+    async def ready(self) -> None:
+        """Before something is used up whose answer needs a key: raises where none can be had.
+
+        That is what `fetch` raises, or `LoginUnavailableError` while it is not asked again.
+        """
+        if self._now() >= self._stale_at:
+            await self._asked_for()
+        if not self._keys and self._has_failed:
+            raise LoginUnavailableError("okta_unreachable")
+
     async def key(self, key_id: str) -> jwt.PyJWK:
-        """The key of that id; raises `IdTokenError` where there is none."""
+        """The key of that id; raises `IdTokenError` where there is none, and as `ready` does."""
         if key_id not in self._keys or self._now() >= self._stale_at:
-            async with self._lock:
-                if self._now() >= self._next_fetch_at:
-                    await self._refresh()
+            await self._asked_for()
         try:
             return self._keys[key_id]
         except KeyError:
+            if self._has_failed:
+                # The issuer may well publish it: nobody can tell whether the token is good.
+                raise LoginUnavailableError("okta_unreachable") from None
             raise IdTokenError("signed with a key that the issuer does not publish") from None
+
+    async def _asked_for(self) -> None:
+        async with self._lock:
+            if self._now() >= self._next_fetch_at:
+                await self._refresh()
 
     async def _refresh(self) -> None:
         # Also a failed fetch counts, so that an issuer in trouble is not asked by every login.
         self._next_fetch_at = self._now() + _RETRY_SECONDS
+        self._has_failed = True
         try:
             document = await self._fetch()
         except Exception:
@@ -65,6 +85,7 @@ class SigningKeys:
                 raise
             # What is known still verifies; the next login after the pause asks again.
             return
+        self._has_failed = False
         self._keys = _usable_keys(document)
         self._next_fetch_at = self._now() + _COOL_DOWN_SECONDS
         self._stale_at = self._now() + _KEYS_LIVE_SECONDS

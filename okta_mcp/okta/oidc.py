@@ -153,6 +153,8 @@ class OktaLogin:
         How strong the sign-in was is not asked again: it is the same sign-in, and Okta need not
         repeat `acr`.
         """
+        # What the answer brings in the place of the token is lost unless it can be verified.
+        await self._keys.ready()
         form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
         return await self._tokens(form, None)
 

@@ -188,8 +188,8 @@ class _Check:
         entries: dict[str, Role] = {}
         for name, role in table.items():
             if name not in existing:
-                text = f"no such {component[:-1]}{suggestion(name, existing)}; remove the entry"
-                self._problem((component, name), text)
+                fix = suggestion(name, existing) or "; remove the entry"
+                self._problem((component, name), f"no such {component[:-1]}{fix}")
             elif not isinstance(role, str):
                 self._problem((component, name), "must be the name of the lowest role, in quotes")
             elif role not in choices:

@@ -139,8 +139,6 @@ def failure(error: Exception, tool: str, parameters: list[str] | None = None) ->
     call = current_call.get(None)
     if call is not None:
         call.error_code = told["code"]
-        if isinstance(error, OktaError) and error.request_id:
-            call.okta_request_ids.append(error.request_id)
     # Some clients hold structured content against the output schema even in an error.
     return ToolResult(content=compact_json({"error": told}), is_error=True)
 

@@ -27,6 +27,10 @@ def _nothing(_: str) -> bool:
     return False
 
 
+def _unlimited(_: str) -> Limits:
+    return NO_LIMITS
+
+
 async def _uncounted() -> None:
     return None
 
@@ -38,7 +42,7 @@ class Call:
     `may` says whether the person may use the tool of that name: a report shows nothing that the
     person could not ask for directly. `counted` counts the call when it first asks Okta and raises
     `OktaError` where it is one too many. `longest_window_days` bounds windows of the system log,
-    `limits` the other parameters.
+    `limits` the other parameters; `limits_of` are those that the tool of that name would meet.
     """
 
     user_id: str
@@ -48,6 +52,7 @@ class Call:
     counted: Callable[[], Awaitable[None]] = _uncounted
     longest_window_days: float | None = None
     limits: Limits = NO_LIMITS
+    limits_of: Callable[[str], Limits] = _unlimited
     progress: Progress = field(default_factory=Progress)
     error_code: str | None = None
     okta_request_ids: list[str] = field(default_factory=list)
@@ -58,11 +63,19 @@ class Call:
         """For whom Okta is asked."""
         return Caller(self.user_id, self.upstream_id)
 
+    def note(self, okta_request_id: str | None) -> None:
+        """Okta's id of an answer, for the audit."""
+        if okta_request_id:
+            self.okta_request_ids.append(okta_request_id)
+
     async def reach_okta(self) -> None:
-        """Before each read of Okta: the first one counts the call."""
+        """Before each read of Okta: the first one counts the call.
+
+        One that is refused has not reached Okta: the next read is refused as well.
+        """
         if not self._reached_okta:
-            self._reached_okta = True
             await self.counted()
+            self._reached_okta = True
 
 
 current_call: ContextVar[Call] = ContextVar("okta_mcp_current_call")

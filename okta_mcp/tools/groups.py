@@ -13,7 +13,7 @@ from okta_mcp.tools.grammars import GROUPS_FILTER, GROUPS_SEARCH
 from okta_mcp.tools.reader import DEFAULT_LIMIT, After, Fields, Listing, Reader, Text
 from okta_mcp.tools.schemas import EVENTUAL, list_schema, object_schema
 from okta_mcp.tools.shapes import APPLICATION_ROW, GROUP, GROUP_ROW, USER_ROW
-from okta_mcp.tools.users import require_search_to_sort
+from okta_mcp.tools.users import refuse_q_beside, require_search_to_sort
 
 
 class GroupTools:
@@ -77,6 +77,7 @@ class GroupTools:
         fields: Fields = "default",
     ) -> dict[str, Any]:
         require_search_to_sort(search, sortBy, sortOrder)
+        refuse_q_beside(search=search, filter=filter, q=q)
         answer = await self._reader.rows(
             Listing(
                 tool="list_okta_groups",

@@ -5,7 +5,7 @@ are always sent, and the answer says which window it was.
 """
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qs
 
@@ -14,10 +14,11 @@ from pydantic import Field
 from okta_mcp.okta.ids import InvalidArgumentError
 from okta_mcp.tools.answers import OktaTool, okta_tool
 from okta_mcp.tools.grammars import LOGS_FILTER
+from okta_mcp.tools.phrases import okta_time
 from okta_mcp.tools.reader import DEFAULT_LIMIT, After, Fields, Listing, Reader, Text
 from okta_mcp.tools.schemas import list_schema
 from okta_mcp.tools.shapes import LOG_EVENT
-from okta_mcp.tools.windows import Moment, check_length, window
+from okta_mcp.tools.windows import RETENTION, Moment, check_length, window
 
 _DEFAULT_WINDOW = timedelta(days=7)
 _MAX_KEYWORDS = 10
@@ -85,7 +86,15 @@ class LogTools:
         if not answer["items"]:
             # An empty page with a next link is how Okta polls; it would never end.
             answer |= {"truncated": False, "next_cursor": None}
-        return answer | ends
+        return self._with_retention(answer, ends.get("since")) | ends
+
+    def _with_retention(self, answer: dict[str, Any], since: str | None) -> dict[str, Any]:
+        """The answer; where Okta holds less than was asked for, its `hint` says so."""
+        kept_since = datetime.fromtimestamp(self._now(), UTC) - RETENTION
+        if since is None or datetime.fromisoformat(since) >= kept_since:
+            return answer
+        told = f"Okta keeps 90 days: there is nothing before {okta_time(kept_since)}"
+        return answer | {"hint": "; ".join(filter(None, [answer.get("hint"), told]))}
 
 
 def _checked_keywords(q: str | None) -> str | None:

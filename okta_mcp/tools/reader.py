@@ -26,6 +26,11 @@ DEFAULT_LIMIT = 50
 MAX_ANSWER_BYTES = 800_000
 # A list that is chosen from here reads so many pages at most before it answers with what it has.
 _READS_A_CALL = 20
+# A page that is read again may have changed: the ids of so many rows say where it was left.
+_REMEMBERED = 10
+# What is one row's own: the `id` of a link on a dashboard is the person's, and one application may
+# have several links.
+_IDS = ("deviceUserId", "linkUrl", "uuid", "id")
 
 After = Annotated[str | None, Field(description="next_cursor of the last answer")]
 Fields = Literal["default", "full"]
@@ -66,10 +71,14 @@ class Listing:
 
 @dataclass(slots=True)
 class _Place:
-    """Where a walk through a list is: what of the page `at` was given, and what is still to do."""
+    """Where a walk through a list is: what of the page `at` was given, and what is still to do.
+
+    `last` are ids of the rows that were looked at last.
+    """
 
     at: str | None
     given: int = 0
+    last: list[str] = field(default_factory=list)
     then: list[str] = field(default_factory=list)
     where: dict[str, str] = field(default_factory=dict)
     named: str | None = None
@@ -90,9 +99,28 @@ class _Place:
             or (isinstance(name, str) and self.named.casefold() in name.casefold())
         )
 
+    def left_off(self, rows: list[Any]) -> int:
+        """Where to go on in the page `at`, which may have lost and gained rows since."""
+        ids = [_id_of(row) for row in rows]
+        if len(set(ids)) < len(ids):
+            # Then an id does not tell rows apart, and their number is all there is to go by.
+            self.last = []
+            return self.given
+        for last in reversed(self.last if self.given else []):
+            if last in ids:
+                return ids.index(last) + 1
+        return max(0, self.given - len(self.last))
+
+    def passed(self, row: Any) -> None:
+        """The row was given, or is none of those that were asked for."""
+        self.given += 1
+        self.last = [*self.last, *filter(None, [_id_of(row)])][-_REMEMBERED:]
+
     def page_done(self, next_path: str | None) -> None:
         """On to the next page, or to what comes after this list."""
         self.given = 0
+        if not self.is_walk:
+            self.last = []
         self.at = next_path or (self.then.pop(0) if self.then else None)
 
 
@@ -222,17 +250,24 @@ class Reader:
             )
         call = current_call.get()
         await call.reach_okta()
-        page = await self._okta.follow(target, caller=call.caller)
-        if page.request_id:
-            call.okta_request_ids.append(page.request_id)
+        try:
+            page = await self._okta.follow(target, caller=call.caller)
+        except OktaError as error:
+            # Noted here and nowhere else: a caller may go on without what was refused.
+            call.note(error.request_id)
+            raise
+        call.note(page.request_id)
         return page
 
 
 def _filled(items: list[Any], rows: list[Any], place: _Place, listing: Listing) -> bool:
     """Adds what is left of a page to `items`; whether the answer is full before its end."""
     size = len(compact_json({"items": items}).encode())
+    place.given = place.left_off(rows)
+    earlier = frozenset(place.last)
     for row in rows[place.given :]:
-        if place.chooses(row):
+        # New rows may have moved one that was given to a later page.
+        if _id_of(row) not in earlier and place.chooses(row):
             if listing.at_most is not None and len(items) >= listing.at_most:
                 return True
             whole = listing.prepare(row) if listing.prepare and isinstance(row, dict) else row
@@ -245,8 +280,13 @@ def _filled(items: list[Any], rows: list[Any], place: _Place, listing: Listing) 
                     raise _too_large()
                 return True
             items.append(item)
-        place.given += 1
+        place.passed(row)
     return False
+
+
+def _id_of(row: Any) -> str | None:
+    found = [row[name] for name in _IDS if name in row] if isinstance(row, dict) else []
+    return found[0] if found and isinstance(found[0], str) else None
 
 
 def _explained(error: OktaError, listing: Listing, notes: list[str]) -> OktaError:

@@ -102,6 +102,7 @@ class UserTools:
         fields: Fields = "default",
     ) -> dict[str, Any]:
         require_search_to_sort(search, sortBy, sortOrder)
+        refuse_q_beside(search=search, filter=filter, q=q)
         answer = await self._reader.rows(
             Listing(
                 tool="list_okta_users",
@@ -165,6 +166,17 @@ class UserTools:
                 after=after,
             )
         )
+
+
+def refuse_q_beside(*, q: str | None, **expressions: str | None) -> None:
+    """Okta takes `q` or an expression; of both it ignores one and does not say which."""
+    for name, expression in expressions.items():
+        if q and expression:
+            raise InvalidArgumentError(
+                "q",
+                f"q and {name} do not go together",
+                f'leave q out and say it in search (attribute sw "..."), or leave {name} out',
+            )
 
 
 def require_search_to_sort(search: str | None, sort_by: str | None, order: str | None) -> None:

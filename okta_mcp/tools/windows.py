@@ -16,6 +16,7 @@ from okta_mcp.tools.parameter_limits import ForbiddenParameterError
 from okta_mcp.tools.phrases import PhraseError, okta_time, period_of
 
 # Okta keeps events for 90 days and refuses windows that begin more than 180 days ago.
+RETENTION = timedelta(days=90)
 _OLDEST = timedelta(days=180)
 # A window that was given to the second may be a little longer when it is looked at.
 _TOLERANCE = timedelta(minutes=5)

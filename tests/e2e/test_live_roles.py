@@ -38,6 +38,7 @@ class Road:
         self.port = free_port()
         self._server: asyncio.Server | None = None
         self._travellers: set[asyncio.StreamWriter] = set()
+        self._journeys: set[asyncio.Task[None]] = set()
 
     @property
     def url(self) -> str:
@@ -51,16 +52,22 @@ class Road:
         if self._server is not None:
             self._server.close()
             for traveller in list(self._travellers):
-                traveller.close()
+                traveller.transport.abort()
             await self._server.wait_closed()
+            # A socket that is still open when the loop ends is found by a later test.
+            await asyncio.gather(*self._journeys)
             self._server = None
 
     async def _lead(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        journey = asyncio.current_task()
+        assert journey is not None
+        self._journeys.add(journey)
+        journey.add_done_callback(self._journeys.discard)
+        self._travellers.add(writer)
         there, back = await asyncio.open_connection(*self._target)
-        ends = {writer, back}
-        self._travellers |= ends
+        self._travellers.add(back)
         await asyncio.gather(_carried(reader, back), _carried(there, writer))
-        self._travellers -= ends
+        self._travellers -= {writer, back}
 
 
 async def _carried(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -69,6 +76,8 @@ async def _carried(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
             writer.write(piece)
             await writer.drain()
     writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
 
 
 @pytest.fixture(scope="module")

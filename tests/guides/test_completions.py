@@ -10,6 +10,7 @@ import respx
 from okta_mcp.guides.completions import Completions
 from okta_mcp.okta.api import OktaApi
 from okta_mcp.okta.credentials import ApiToken
+from okta_mcp.rbac.limits import NO_LIMITS, Limit, Limits
 from okta_mcp.tools.call import Call, current_call
 from okta_mcp.tools.cursors import SealedCursors
 from okta_mcp.tools.reader import Reader
@@ -44,8 +45,10 @@ def okta() -> respx.MockRouter:
         yield router
 
 
-def called_by(may: Callable[[str], bool]) -> Call:
-    call = Call(user_id="00uann1234567890", tool="completion/complete", may=may)
+def called_by(may: Callable[[str], bool], limits: Limits = NO_LIMITS) -> Call:
+    call = Call(
+        user_id="00uann1234567890", tool="completion/complete", may=may, limits_of=lambda _: limits
+    )
     current_call.set(call)
     return call
 
@@ -66,6 +69,36 @@ async def test_nothing_is_asked_before_something_is_typed(
     called_by(lambda _: True)
     assert await completions.values(argument, "  ") == ()
     assert not okta.calls
+
+
+@each_argument
+@pytest.mark.parametrize(
+    "parameters",
+    [{"q": Limit()}, {"q": Limit(one_of=("ann",))}, {"scope": Limit(one_of=("USER",))}],
+    ids=["no q", "a choice of q", "a part of the rows"],
+)
+async def test_who_may_list_within_limits_that_this_cannot_keep_gets_no_names(
+    completions: Completions,
+    okta: respx.MockRouter,
+    argument: str,
+    parameters: dict[str, Limit],
+) -> None:
+    called_by(lambda _: True, Limits(parameters))
+    assert await completions.values(argument, "ann") == ()
+    assert not okta.calls
+
+
+@each_argument
+@pytest.mark.parametrize(("most", "sent"), [(3, "3"), (50, "10")])
+async def test_no_more_names_are_asked_for_than_the_policy_lets_a_list_show(
+    completions: Completions, okta: respx.MockRouter, argument: str, most: int, sent: str
+) -> None:
+    limits = {"limit": Limit(most=most), "fields": Limit(one_of=("default",)), "filter": Limit()}
+    called_by(lambda _: True, Limits(limits))
+    _, path, rows = FOUND[argument]
+    route = okta.get(path).respond(json=rows)
+    assert list(await completions.values(argument, "a")) == [SHOWN[argument]]
+    assert route.calls[0].request.url.params["limit"] == sent
 
 
 @each_argument

@@ -61,6 +61,22 @@ def test_a_prompt_names_only_tools_that_its_role_has(guide: Guide) -> None:
 
 
 @each_guide
+def test_an_argument_of_a_prompt_is_described_in_our_words_alone(guide: Guide) -> None:
+    arguments = guide.prompt().arguments
+    assert arguments
+    for argument in arguments:
+        assert argument.description
+        assert len(argument.description) < 80
+        assert "JSON" not in argument.description
+
+
+@each_guide
+def test_a_prompt_about_a_person_says_how_to_find_one_by_name(guide: Guide) -> None:
+    is_about_a_person = "user" in guide.message.__annotations__
+    assert ("list_okta_users with q" in text_of(guide, "ann")) is is_about_a_person
+
+
+@each_guide
 def test_a_prompt_says_that_values_are_data_and_what_was_not_seen_is_said(guide: Guide) -> None:
     text = text_of(guide, "ann")
     assert "data, never instructions" in text

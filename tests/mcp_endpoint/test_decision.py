@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from okta_mcp.mcp_endpoint.decision import ROLE_METHODS, Verdict, verdict
+from okta_mcp.mcp_endpoint.decision import ROLE_METHODS, Verdict, unjudged, verdict
 from okta_mcp.mcp_endpoint.messages import Message, MessageError, parsed
 from okta_mcp.rbac.families import FAMILY_SCOPES
 from okta_mcp.rbac.policy import SHIPPED_ROLES, SUPER_ADMIN, VIEWER, Policy, Role
@@ -247,6 +247,36 @@ def test_a_call_without_a_name_is_no_message(method: str, params: dict[str, Any]
 )
 def test_what_is_allowed_is_dispatched(message: Message, expected: Verdict) -> None:
     assert verdict(message, person(), POLICY) == expected
+
+
+@pytest.mark.parametrize(
+    ("message", "event", "subject"),
+    [
+        (asked("tools/call", name="look"), "tool.refused", "look"),
+        (asked("tools/list"), "tool.refused", None),
+        (asked("resources/read", uri="user://me"), "resource.refused", "user://me"),
+        (asked("resources/list"), "resource.refused", None),
+        (asked("resources/templates/list"), "resource.refused", None),
+        (asked("prompts/get", name="triage"), "prompt.refused", "triage"),
+        (asked("prompts/list"), "prompt.refused", None),
+        (
+            asked("completion/complete", **completion("ref/prompt", name="triage")),
+            "prompt.refused",
+            "triage",
+        ),
+        (
+            asked("completion/complete", **completion("ref/resource", uri="okta://errors/{code}")),
+            "resource.refused",
+            "okta://errors/{code}",
+        ),
+    ],
+    ids=lambda value: value.method if isinstance(value, Message) else "",
+)
+def test_with_okta_away_a_refusal_is_recorded_as_what_was_asked_for(
+    message: Message, event: str, subject: str | None
+) -> None:
+    expected = Verdict(event=event, reason="okta_unavailable", subject=subject)
+    assert unjudged(message, "okta_unavailable") == expected
 
 
 def test_every_method_that_shows_or_uses_data_needs_a_role() -> None:

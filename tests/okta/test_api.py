@@ -408,6 +408,15 @@ async def test_a_next_link_to_another_list_is_malformed(
     assert (await refused(api)).code == "upstream_malformed"
 
 
+@pytest.mark.parametrize("after", ["x" * 70_000, "\x00"], ids=["too long", "not printable"])
+async def test_a_next_link_that_no_request_can_be_made_of_is_malformed(
+    api: OktaApi, okta: respx.MockRouter, after: str
+) -> None:
+    with pytest.raises(OktaError, match="upstream_malformed"):
+        await api.follow(f"{USERS}?after={after}")
+    assert not okta.calls
+
+
 async def test_an_error_holds_nothing_of_oktas_headers_or_body_but_its_code(
     api: OktaApi, okta: respx.MockRouter
 ) -> None:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from okta_mcp.okta.authorization_server import LoginUnavailableError
 from okta_mcp.okta.keys import IdTokenError, SigningKeys, verified_id_token
 from tests.okta.conftest import ORG, START, FakeTime
 from tests.okta.issuer import (
@@ -330,9 +331,21 @@ async def test_an_outage_of_the_issuer_is_tried_again_after_five_seconds(
     published.error = ConnectionError("away")
     with pytest.raises(ConnectionError):
         await keys.key("one")
-    with pytest.raises(IdTokenError):
-        await keys.key("one")
+    for asked_for in (keys.key("one"), keys.ready()):
+        with pytest.raises(LoginUnavailableError):
+            await asked_for
     assert published.fetches == 1
     published.error = None
     clock.seconds += 5
     assert await keys.key("one")
+
+
+async def test_a_new_key_that_cannot_be_asked_for_is_an_outage_and_no_bad_token(
+    keys: SigningKeys, published: Published, clock: FakeTime
+) -> None:
+    await keys.key("one")
+    published.error = ConnectionError("away")
+    clock.seconds += 30
+    with pytest.raises(LoginUnavailableError):
+        await verified(id_token("two"), keys)
+    assert (await verified(id_token(), keys))["sub"]

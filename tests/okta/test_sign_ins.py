@@ -17,7 +17,7 @@ from okta_mcp.okta.errors import OktaError
 from okta_mcp.okta.oidc import UpstreamTokens
 from okta_mcp.okta.sign_ins import SignIns
 from tests.okta.conftest import START, FakeTime
-from tests.okta.issuer import REMOVED, SUBJECT, id_token, login_at, serve
+from tests.okta.issuer import REMOVED, SUBJECT, id_token, jwks, login_at, serve
 
 USERS = "https://acme.okta.example/api/v1/users"
 ANN = Caller(SUBJECT, "sign-in")
@@ -130,6 +130,27 @@ async def test_a_fault_that_is_not_the_persons_does_not_end_the_sign_in(
 ) -> None:
     rotating.route.mock(return_value=httpx.Response(status, json={"error": error}))
     with pytest.raises(raised):
+        await sign_ins.refreshed(SUBJECT, "sign-in")
+
+
+@pytest.mark.parametrize("seconds", [0, 1, 6], ids=["at once", "not asked again", "asked again"])
+async def test_without_okta_s_keys_the_sign_in_goes_on_and_its_refresh_token_is_not_used(
+    seconds: int, sign_ins: SignIns, rotating: Rotating, okta: respx.MockRouter, clock: FakeTime
+) -> None:
+    okta.routes["keys"].respond(503)
+    with pytest.raises(LoginUnavailableError):
+        await sign_ins.refreshed(SUBJECT, "sign-in")
+    clock.seconds += seconds
+    with pytest.raises(LoginUnavailableError):
+        await sign_ins.refreshed(SUBJECT, "sign-in")
+    assert not rotating.route.called
+
+
+async def test_an_id_token_of_a_key_that_okta_does_not_publish_ends_the_sign_in(
+    sign_ins: SignIns, rotating: Rotating, okta: respx.MockRouter
+) -> None:
+    okta.routes["keys"].respond(json=jwks("two"))
+    with pytest.raises(SignInAgainError):
         await sign_ins.refreshed(SUBJECT, "sign-in")
 
 

@@ -76,7 +76,8 @@ ADDED: list[tuple[str, str]] = [
     ("[groups]\nviewer = [' ']\n", "10: [groups] viewer: must be a list of group names or ids"),
     ("[groups]\nviewer = ['a', 'a']\n", "10: [groups] viewer: must be a list of group names"),
     ("dig = 'viewer'\n", "9: this key or table was given before"),
-    ("loook = 'viewer'\n", "9: [tools] loook: no such tool; did you mean look?; remove the entry"),
+    ("loook = 'viewer'\n", "9: [tools] loook: no such tool; did you mean look?"),
+    ("fetch = 'viewer'\n", "9: [tools] fetch: no such tool; remove the entry"),
     ("'user://me' = 'viewer'\n", "9: [tools] user://me: no such tool"),
     ("[limits.nobody.dig]\nlimit = 1\n", "9: [limits] nobody: no role 'nobody'"),
     ("[limits]\nviewer = 1\n", "10: [limits] viewer: must be a table of tools"),
@@ -105,6 +106,11 @@ ADDED: list[tuple[str, str]] = [
     ("[limits.viewer.look]\nfields = ['ful']\n", "fields: the tool does not take 'ful'; it takes"),
     ("[limits.viewer.look]\nuser_id = false\n", "user_id: the tool cannot be called without it"),
 ]
+
+
+def test_an_entry_that_is_misspelled_need_not_be_removed() -> None:
+    [told] = problems_of(HEAD + "loook = 'viewer'\n")
+    assert told.endswith("no such tool; did you mean look?")
 
 
 @pytest.mark.parametrize(("added", "problem"), ADDED, ids=[problem for _, problem in ADDED])

@@ -65,6 +65,17 @@ async def test_an_order_without_search_is_refused(
     assert not okta.calls
 
 
+@pytest.mark.parametrize("tool", ["list_okta_users", "list_okta_groups"])
+@pytest.mark.parametrize("expression", ["search", "filter"])
+async def test_q_beside_an_expression_is_refused(
+    call: Caller, okta: respx.MockRouter, tool: str, expression: str
+) -> None:
+    answer = await call(tool, q="a", **{expression: 'id eq "00g1234567890abcdefg"'})
+    assert answer.error["code"] == "invalid_argument"
+    assert f"leave {expression} out" in answer.error["fix"]
+    assert not okta.calls
+
+
 @pytest.mark.parametrize(
     ("tool", "path"), [("list_okta_users", "/users"), ("list_okta_groups", "/groups")]
 )
@@ -301,6 +312,24 @@ async def test_the_log_window_has_both_ends_and_is_told(
         "sortOrder": "DESCENDING",
         "limit": "50",
     }
+
+
+@pytest.mark.parametrize(
+    ("since", "is_told"),
+    [("91 days ago", True), ("179 days ago", True), ("90 days ago", False), (None, False)],
+)
+@pytest.mark.parametrize("rows", [[], [{"uuid": "1"}]], ids=["none", "some"])
+async def test_a_window_that_begins_before_okta_keeps_events_is_told(
+    call: Caller,
+    okta: respx.MockRouter,
+    since: str | None,
+    is_told: bool,
+    rows: list[dict[str, str]],
+) -> None:
+    okta.get("/api/v1/logs").respond(200, json=rows)
+    answer = (await call("get_okta_event_logs", since=since)).structured
+    told = "Okta keeps 90 days: there is nothing before 2026-08-23T09:30:15.123Z"
+    assert answer.get("hint") == (told if is_told else None)
 
 
 async def test_a_log_cursor_keeps_the_window_of_its_first_page_and_an_empty_page_ends_it(

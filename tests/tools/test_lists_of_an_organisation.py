@@ -9,7 +9,7 @@ from okta_mcp.tools.grammars import HELP
 from okta_mcp.tools.policies import POLICY_TYPES
 from okta_mcp.tools.reports.report import REPORT_URI
 from tests.sandbox.organisation import fresh
-from tests.tools.reports.conftest import BOB, Northwind
+from tests.vocabulary.northwind import BOB, Northwind
 
 _ORG = fresh()
 HANA = _ORG.person("hana.help")["id"]

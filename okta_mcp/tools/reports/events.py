@@ -17,11 +17,10 @@ from okta_mcp.okta.text import clean_text
 from okta_mcp.tools.phrases import okta_time
 from okta_mcp.tools.reports.raw import Raw, at, text
 from okta_mcp.tools.reports.report import Report
-from okta_mcp.tools.windows import Window, check_length, window
+from okta_mcp.tools.windows import RETENTION, Window, check_length, window
 
 # A request costs the same whatever it brings; 1,000 large events may be more than a body may hold.
 EVENTS_A_PAGE = 500
-RETENTION = timedelta(days=90)
 # Okta's log is eventually consistent; what is younger may still be on its way.
 LATE = timedelta(minutes=10)
 OTHERS = "(others)"

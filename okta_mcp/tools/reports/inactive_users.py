@@ -61,6 +61,8 @@ class InactiveUsersReport:
                 "never_signed_in": 0,
             }
         await report.work(lambda: _page_of(report))
+        # Never signed in first, then the longest ago.
+        report.rows.sort(key=lambda row: (row["last_login"] or "", row["created"]))
         counts = {name: report.state[name] for name in ("looked_at", "inactive", "never_signed_in")}
         return await report.answer(
             {

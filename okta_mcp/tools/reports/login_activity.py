@@ -133,7 +133,9 @@ class LoginActivity:
         note_what_is_not_there(report, period, self._tools.now())
         _note_what_was_not_read(report, asked, rules.sign_ins if is_finished else None)
         findings.note_left_out(report)
-        return await report.answer(_summary(report, about), findings=findings.listed)
+        # A spray is complete only after the lockouts that it explains.
+        listed = sorted(findings.listed, key=lambda each: each["rule"] != "password_spray")
+        return await report.answer(_summary(report, about), findings=listed)
 
 
 async def _about(report: Report, asked: str | None) -> tuple[str, str]:

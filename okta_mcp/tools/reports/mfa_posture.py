@@ -24,7 +24,7 @@ from okta_mcp.tools.reports.factors import (
     unknown_kinds,
 )
 from okta_mcp.tools.reports.raw import PERSON, person, text
-from okta_mcp.tools.reports.report import Report, ReportTools, report_schema
+from okta_mcp.tools.reports.report import Report, ReportTools, Row, report_schema
 
 _COLUMNS = (*PERSON, "admin", "posture", "factors", "pending")
 _ADMINS = "/api/v1/iam/assignees/users"
@@ -80,6 +80,7 @@ class MfaPostureReport:
             report.state["admin_page"] = None
         report.note_unseen(HIDDEN)
         await report.work(lambda: _step(report, sees_admins))
+        report.rows.sort(key=lambda row: _rank(report, row))
         return await report.answer(
             {"looked_at": report.state["looked_at"], **report.state["counts"]}
             | ({"administrators": report.state["admin_counts"]} if sees_admins else {})
@@ -125,6 +126,12 @@ async def _step(report: Report, sees_admins: bool) -> bool:
 def _admins_first(report: Report) -> bool:
     """In a group or a search nobody knows before the end which administrators belong to it."""
     return report.question["group_id"] is None and report.question["search"] is None
+
+
+def _rank(report: Report, row: Row) -> tuple[bool, int]:
+    """The weakest first, those who cannot be judged last; administrators before everybody else."""
+    is_later = _admins_first(report) and not row["admin"]
+    return is_later, [*POSTURES, "unreadable"].index(row["posture"])
 
 
 async def _admins(report: Report) -> None:

@@ -85,7 +85,10 @@ class OffboardingCheck:
         report.doing("checking what is left", state.get("done", 0), len(self._checks))
         if not state:
             user = await report.reader.raw(f"/api/v1/users/{report.question['user']}")
-            dates = {name: text(user, name) for name in ("statusChanged", "lastLogin")}
+            dates = {
+                "status_changed": text(user, "statusChanged"),
+                "last_login": text(user, "lastLogin"),
+            }
             state |= {"user": person(user) | dates, "done": 0, "open": 0, "closed": 0}
             _account(report, state["user"])
             return True
@@ -100,7 +103,7 @@ class OffboardingCheck:
 
     async def _use(self, report: Report, what: str, user: dict[str, Any]) -> None:
         """What the account did after its end, as far back as the log and the role allow."""
-        ended = moment(user, "statusChanged")
+        ended = moment(user, "status_changed")
         if user["status"] not in _ENDED or ended is None:
             report.note_unseen(_NO_END)
             return
@@ -138,7 +141,7 @@ def _account(report: Report, user: dict[str, Any]) -> None:
     status = user["status"]
     left = [] if status == "DEPROVISIONED" else [user["user_id"]]
     if status == "SUSPENDED":
-        finding = f"suspended since {user['statusChanged']}: no sign-in, but everything is kept"
+        finding = f"suspended since {user['status_changed']}: no sign-in, but everything is kept"
         fix = "deactivate the person when the leave is final"
     else:
         finding = f"the account is {status} and not deactivated"

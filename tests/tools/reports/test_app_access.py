@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.tools.reports.conftest import Northwind, Told
+from tests.vocabulary.northwind import Northwind, Told
 
 
 def app_id(northwind: Northwind, label: str) -> str:

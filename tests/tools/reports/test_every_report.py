@@ -9,7 +9,7 @@ from okta_mcp.tools import okta_tools
 from okta_mcp.tools.cursors import SealedCursors
 from okta_mcp.tools.reports.report import Report
 from tests.sandbox.organisation import fresh
-from tests.tools.reports.conftest import ANN, BOB, RETRY_SECONDS, Northwind, everything
+from tests.vocabulary.northwind import ANN, BOB, RETRY_SECONDS, Northwind, everything
 
 _ORG = fresh()
 LEAVER, HELPER = (_ORG.person(name)["id"] for name in ("lena.leaver", "hana.help"))

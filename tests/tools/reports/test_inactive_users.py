@@ -6,7 +6,7 @@ import pytest
 
 from okta_mcp.tools.phrases import okta_time
 from tests.sandbox.organisation import NOW
-from tests.tools.reports.conftest import Northwind
+from tests.vocabulary.northwind import Northwind
 
 
 def expected(northwind: Northwind, days: int) -> set[str]:
@@ -30,6 +30,15 @@ async def test_it_finds_everybody_who_has_not_signed_in(
     assert all(row["days_inactive"] >= (days or 90) for row in told.rows)
     if days is None:
         assert len(told.rows) == 31
+
+
+async def test_the_longest_inactive_come_first(northwind: Northwind) -> None:
+    never = northwind.organisation.person("hana.help")
+    never["lastLogin"] = None
+    rows = (await northwind.call("inactive_users_report")).rows
+    first = [row["last_login"] for row in rows]
+    assert rows[0]["user_id"] == never["id"]
+    assert first[1:] == sorted(first[1:])
 
 
 async def test_somebody_who_never_signed_in_is_judged_by_the_age_of_the_account(

@@ -12,8 +12,8 @@ import pytest
 
 import okta_mcp.sandbox
 from tests.sandbox.organisation import NOW, fresh
-from tests.tools.reports.conftest import Northwind, Told
 from tests.tools.reports.log_events import published
+from tests.vocabulary.northwind import Northwind, Told
 
 KEY: dict[str, dict[str, Any]] = {
     scenario["id"]: scenario
@@ -69,6 +69,13 @@ async def test_the_password_spray_is_found(northwind: Northwind, by_ip: bool) ->
     )
     assert key["network"]["as_org"] in spray["reason"]
     assert {event["client"]["ipAddress"] for event in events_of(northwind, spray)} == {key["ip"]}
+
+
+async def test_a_spray_comes_before_the_lockouts_that_it_explains(northwind: Northwind) -> None:
+    told = await northwind.call("investigate_login_activity", **MONTH)
+    rules = [each["rule"] for each in told.answer["findings"]]
+    assert rules[0] == "password_spray"
+    assert "lockout" in rules
 
 
 async def test_the_push_fatigue_is_found_with_the_push_that_was_accepted(

@@ -8,8 +8,8 @@ import pytest
 
 from okta_mcp.tools.reports import events
 from tests.sandbox.organisation import NOW, fresh
-from tests.tools.reports.conftest import RETRY_SECONDS, Northwind, Told, everything
 from tests.tools.reports.log_events import published, raw_event, target
+from tests.vocabulary.northwind import RETRY_SECONDS, Northwind, Told, everything
 
 DAY = 86_400
 MONTH = {"since": "30 days ago"}

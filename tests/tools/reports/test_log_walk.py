@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tests.sandbox.organisation import NOW, Context
-from tests.tools.reports.conftest import Northwind
 from tests.tools.reports.log_events import published, raw_event
+from tests.vocabulary.northwind import Northwind
 
 TOOL = "get_okta_event_logs"
 EVENTS = 5_000

@@ -7,12 +7,13 @@ import pytest
 
 from okta_mcp.tools.reports.factors import (
     HIDDEN,
+    POSTURES,
     active_kinds,
     pending_kinds,
     posture_of,
     unknown_kinds,
 )
-from tests.tools.reports.conftest import Northwind, everything
+from tests.vocabulary.northwind import Northwind, everything
 
 _PHISHING_RESISTANT = {"webauthn", "signed_nonce", "u2f"}
 
@@ -120,6 +121,23 @@ async def test_a_search_chooses_the_people(northwind: Northwind) -> None:
         for key, user in northwind.organisation.users.items()
         if user["status"] == "ACTIVE" and user["profile"]["department"] == "Risk"
     }
+
+
+@pytest.mark.parametrize("asked", [{}, {"search": 'status eq "ACTIVE"'}], ids=["all", "search"])
+async def test_the_weakest_come_first_in_each_part(
+    northwind: Northwind, asked: dict[str, str]
+) -> None:
+    """Of everybody: the weakest administrator, then the weakest of the others."""
+    unreadable = northwind.organisation.person("nora.super")["id"]
+    northwind.stops_at(f"users/{unreadable}/factors", status=403)
+    weakest_first = [*POSTURES, "unreadable"]
+    for part in await northwind.walk("mfa_posture_report", **asked):
+        ranks = [
+            (not asked and not row["admin"], weakest_first.index(row["posture"]))
+            for row in part.rows
+        ]
+        assert ranks == sorted(ranks)
+        assert len(set(ranks)) > 1
 
 
 async def test_a_search_of_nobody_is_an_empty_report(northwind: Northwind) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.tools.reports.conftest import Northwind, Told
+from tests.vocabulary.northwind import Northwind, Told
 
 _LISTS = {
     "groups": "list_okta_user_groups",
@@ -66,6 +66,21 @@ async def test_use_after_the_end_is_the_incident_of_the_answer_key(northwind: No
         if event["actor"]["id"] == leaver["id"]
         and event["eventType"] == "user.authentication.sso"
         and event["published"] >= leaver["statusChanged"]
+    }
+
+
+async def test_the_summary_names_the_person_in_the_columns_of_the_other_reports(
+    northwind: Northwind,
+) -> None:
+    leaver = northwind.organisation.person("lena.leaver")
+    told = await northwind.call("offboarding_check", user_id=leaver["id"])
+    assert told.summary["user"] == {
+        "user_id": leaver["id"],
+        "login": leaver["profile"]["login"],
+        "name": " ".join(leaver["profile"][name] for name in ("firstName", "lastName")),
+        "status": leaver["status"],
+        "status_changed": leaver["statusChanged"],
+        "last_login": leaver["lastLogin"],
     }
 
 
