@@ -1,6 +1,7 @@
 """The list tools over the sandbox organisation: whole lists by cursor, choices, judgements."""
 
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -25,8 +26,10 @@ EARLY = {"DEVICE_SIGNAL_COLLECTION", "IDENTITY_CLAIM_SOURCING"}
 
 
 @pytest.fixture
-def northwind() -> Northwind:
-    return Northwind()
+async def northwind() -> AsyncIterator[Northwind]:
+    opened = Northwind()
+    yield opened
+    await opened.close()
 
 
 async def whole(northwind: Northwind, tool: str, **arguments: Any) -> list[dict[str, Any]]:

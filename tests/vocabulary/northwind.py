@@ -91,6 +91,12 @@ class Northwind:
             "test", tools=[tool.tool for tool in tools], middleware=[ArgumentErrors()]
         )
 
+    async def close(self) -> None:
+        """Let go of everything: FastMCP keeps every method that it has seen, and so all of this."""
+        await self.http.aclose()
+        vars(self.context).clear()
+        vars(self).clear()
+
     @property
     def organisation(self) -> Organisation:
         return self.context.organisation

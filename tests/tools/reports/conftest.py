@@ -11,4 +11,4 @@ from tests.vocabulary.northwind import Northwind
 async def northwind() -> AsyncIterator[Northwind]:
     opened = Northwind()
     yield opened
-    await opened.http.aclose()
+    await opened.close()
