@@ -21,8 +21,19 @@ def server_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def shared_sandbox(server_port: int) -> Iterator[SandboxProcess]:
-    with running_sandbox(f"http://localhost:{server_port}") as sandbox:
+def group_port() -> int:
+    """The port before several servers with one public URL."""
+    return free_port()
+
+
+@pytest.fixture(scope="session")
+def shared_sandbox(server_port: int, group_port: int) -> Iterator[SandboxProcess]:
+    group_url = f"http://localhost:{group_port}"
+    of_the_group = (
+        *("--redirect-uri", f"{group_url}/oauth/callback"),
+        *("--post-logout-redirect-uri", f"{group_url}/oauth/signed-out"),
+    )
+    with running_sandbox(f"http://localhost:{server_port}", *of_the_group) as sandbox:
         yield sandbox
 
 
@@ -34,17 +45,28 @@ def sandbox(shared_sandbox: SandboxProcess) -> Iterator[SandboxProcess]:
 
 
 @pytest.fixture(scope="session")
-def server(
-    shared_sandbox: SandboxProcess, server_port: int, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[ServerProcess]:
-    folder = tmp_path_factory.mktemp("server")
+def server_environment(shared_sandbox: SandboxProcess) -> dict[str, str]:
     # All tests come from one address and are a few people; tests of the rates start a server of
     # their own.
     names = "REGISTER AUTHORIZE TOKEN_FAILURES TOOL_CALLS TOOL_CALLS_PER_TOOL".split()
     rates = dict.fromkeys((f"RATE_{name}" for name in names), "100000/minute")
-    environment = shared_sandbox.settings_for_server() | rates
-    with running_server(folder, server_port, environment) as running:
+    return shared_sandbox.settings_for_server() | rates
+
+
+@pytest.fixture(scope="session")
+def single_server(
+    server_environment: dict[str, str], server_port: int, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerProcess]:
+    """One process with the store in memory."""
+    folder = tmp_path_factory.mktemp("server")
+    with running_server(folder, server_port, server_environment) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def server(single_server: ServerProcess) -> ServerProcess:
+    """The server of the tests; tests/e2e has it twice."""
+    return single_server
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ A lock ends with the process that holds it, so a killed worker stops nobody.
 """
 
 import contextlib
+import errno
 import json
 import os
 import sys
@@ -70,14 +71,23 @@ class FileTrail:
             yield self._last
 
     def append(self, line: str, last: Last) -> None:
-        """Within a turn: write a line, which is then the last. Raises `OSError`."""
-        # A line that was cut off stays, on a line of its own.
-        text = ("\n" if self._last.is_cut_after else "") + line + "\n"
-        written = self._stream.write(text.encode())
-        if written != len(text.encode()):
-            raise OSError(f"{written} bytes of a line could be written; is the disk full?")
+        """Within a turn: write a line, which is then the last. Raises `OSError`, and then nothing
+        of it stays in the file."""
+        # A line that was cut off by a kill stays, on a line of its own.
+        text = (("\n" if self._last.is_cut_after else "") + line + "\n").encode()
+        descriptor = self._stream.fileno()
+        end = os.fstat(descriptor).st_size
+        try:
+            if self._stream.write(text) != len(text):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
+            os.ftruncate(descriptor, end)
+            raise
         self._last = last
-        self._seen_bytes = os.fstat(self._stream.fileno()).st_size
+        self._seen_bytes = end + len(text)
+
+    def flush(self) -> None:
+        """Nothing: no line waits."""
 
     def close(self) -> None:
         self._stream.close()
@@ -119,12 +129,18 @@ class StreamTrail:
             yield Last(int(kept[0]), kept[1]) if kept else Last()
 
     def append(self, line: str, last: Last) -> None:
-        """Within a turn: write a line, which is then the last."""
+        """Within a turn: hand over a line, which is then the last."""
         self._stream.write(line + "\n")
-        self._stream.flush()
         self._last = last
         if self._position is not None:
             os.pwrite(self._position.fileno(), f"{last.seq:020} {last.link}".encode(), 0)
+        # Here, so that workers' lines come in their order; `flush` says whether it worked.
+        with contextlib.suppress(OSError):
+            self._stream.flush()
+
+    def flush(self) -> None:
+        """Whatever was handed over is out then. Raises `OSError`; the stream keeps the rest."""
+        self._stream.flush()
 
     def close(self) -> None:
         """Nothing: the stream is not this writer's."""

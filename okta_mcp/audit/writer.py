@@ -4,12 +4,18 @@ Each line carries `seq` and `chain`, the SHA-256 over the chain value before it 
 without `chain`; a line that is changed, removed or slipped in breaks the chain from there on, and
 `verified_lines` finds the place. Values are JSON-escaped, so no value can forge a line. Nothing
 secret is ever handed to this module: callers pass ids, names, reasons and counts.
+
+Where a line cannot be written (a full disk), whoever caused it gets no answer but the error, the
+event is kept and written first as soon as that works again, and `check` refuses beforehand whatever
+would cause another.
 """
 
 import hashlib
 import json
+import logging
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +34,9 @@ from okta_mcp.audit.trail import (
 __all__ = ["Audit", "AuditFileError", "BrokenChainError", "verified_lines"]
 
 _LONGEST_VALUE = 512
+_SAID_AGAIN_SECONDS = 60
+
+log = logging.getLogger("okta_mcp")
 
 
 class Audit:
@@ -43,6 +52,9 @@ class Audit:
         self._now = now
         self._lock = threading.Lock()
         self._observers: list[Callable[[Mapping[str, Any]], None]] = []
+        self._unwritten: deque[dict[str, Any]] = deque()
+        self._is_failing = False
+        self._said_at: float | None = None
         self._trail: FileTrail | StreamTrail
         self._trail = (
             StreamTrail(sys.stdout, position) if target == "-" else FileTrail(Path(target))
@@ -62,32 +74,82 @@ class Audit:
     ) -> None:
         """Append one event of the catalogue. `outcome` is success, failure or refused.
 
-        Fields that are None are left out; text is cut to 512 characters.
+        Fields that are None are left out; text is cut to 512 characters. Raises `AuditFileError`
+        where it cannot be written yet: what it is about must then not be told to anybody.
         """
         if event not in EVENTS:
             raise ValueError(f"{event!r} is not in the audit catalogue")
-        with self._lock, self._trail.turn() as last:
+        happened = {"event": event, "outcome": outcome, "reason": reason, **fields}
+        with self._lock:
+            self._unwritten.append({"time": _iso(self._now()), **happened})
+            self._catch_up()
+
+    def check(self) -> None:
+        """Before something happens that must be written; raises `AuditFileError`.
+
+        Tries once more to write what could not be written so far.
+        """
+        if self._is_failing:
+            with self._lock:
+                self._catch_up()
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether everything that happened is written, or could be now."""
+        try:
+            self.check()
+        except AuditFileError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Close the file; standard output stays open."""
+        self._trail.close()
+
+    def _catch_up(self) -> None:
+        try:
+            if self._is_failing:
+                self._trail.flush()
+            while self._unwritten:
+                line = self._append(self._unwritten[0])
+                self._unwritten.popleft()
+                for observer in self._observers:
+                    observer(line)
+            self._trail.flush()
+        except OSError as error:
+            self._is_failing = True
+            self._say(error)
+            raise AuditFileError(f"cannot write the audit trail: {error.strerror}") from error
+        if self._is_failing:
+            self._is_failing = False
+            log.warning("the audit trail is written again")
+
+    def _append(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        """The event as the next line; raises `OSError`."""
+        with self._trail.turn() as last:
             line = {
                 "schema": SCHEMA_VERSION,
                 "seq": last.seq + 1,
-                "time": _iso(self._now()),
-                "event": event,
-                "outcome": outcome,
-                "reason": reason,
+                **event,
                 "after_cut": last.is_cut_after or None,
-                **fields,
             }
             body = _compact(
                 {key: _bounded(value) for key, value in line.items() if value is not None}
             )
             link = _next_link(last.link, body)
             self._trail.append(f'{body[:-1]},"chain":"{link}"}}', Last(last.seq + 1, link))
-        for observer in self._observers:
-            observer(line)
+        return line
 
-    def close(self) -> None:
-        """Close the file; standard output stays open."""
-        self._trail.close()
+    def _say(self, error: OSError) -> None:
+        """Once a minute at the most: the log may go to the same disk."""
+        now = self._now()
+        if self._said_at is None or now - self._said_at >= _SAID_AGAIN_SECONDS:
+            self._said_at = now
+            log.error(
+                "AUDIT_LOG cannot be written: %s. What would be on the record is answered 503"
+                " until it can.",
+                error.strerror,
+            )
 
 
 def verified_lines(lines: Iterable[str]) -> Iterator[dict[str, Any]]:

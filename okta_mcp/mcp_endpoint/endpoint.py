@@ -26,7 +26,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.types import Message as AsgiMessage
 
-from okta_mcp.audit.writer import Audit
+from okta_mcp.audit.writer import Audit, AuditFileError
 from okta_mcp.mcp_endpoint.call_rates import CallRates
 from okta_mcp.mcp_endpoint.decision import ROLE_METHODS, Verdict, unjudged, verdict
 from okta_mcp.mcp_endpoint.messages import (
@@ -59,7 +59,7 @@ from okta_mcp.tools.call import Call, current_call
 LARGEST_MESSAGE = 1024 * 1024
 _BATCH_VERSION = "2025-03-26"
 _LONGEST_SUBJECT = 128
-_STORE_RETRY_SECONDS = 5
+_RETRY_SECONDS = 5
 # What a caller sends to prove who it is stays on this side of the dispatch.
 _CREDENTIALS = frozenset({b"authorization", b"cookie", b"content-length", b"transfer-encoding"})
 
@@ -93,8 +93,10 @@ class McpEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         asked: RequestId = None
+        send = answer = _Answer(send)
         try:
             self._check_origin(request)
+            self._audit.check()
             bearer = await self._guard.admitted(request)
             _check_method(request)
             incoming = await _incoming(request)
@@ -114,9 +116,14 @@ class McpEndpoint:
             await _json(body, status=400)(scope, receive, send)
         except StoreUnavailableError:
             text = "the server's store does not answer; try again in a moment"
-            retry = {"Retry-After": str(_STORE_RETRY_SECONDS)}
-            body = error_body(UNAVAILABLE, text, asked)
-            await _json(body, status=503, headers=retry)(scope, receive, send)
+            await _unavailable(text, asked)(scope, receive, send)
+        except AuditFileError:
+            # What is not on the record is not answered; a stream that has begun just ends.
+            if answer.has_begun:
+                await answer({"type": "http.response.body", "body": b""})
+                return
+            text = "the server cannot write its audit trail; try again in a moment"
+            await _unavailable(text, asked)(scope, receive, send)
 
     async def _answer(self, request: Request, send: Send, bearer: Bearer, message: Message) -> None:
         """One message: role, decision, then the refusal or the dispatch, and the audit.
@@ -317,6 +324,18 @@ def _check_routing_headers(request: Request, message: Message) -> None:
         raise MessageError(route.code, route.message, message.request_id)
 
 
+class _Answer:
+    """The connection, and whether an answer has begun on it."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.has_begun = False
+
+    async def __call__(self, message: AsgiMessage) -> None:
+        self.has_begun = True
+        await self._send(message)
+
+
 class _Collected:
     """Takes the answer to one element of a batch in the place of the connection."""
 
@@ -379,6 +398,11 @@ def _json(
 ) -> Response:
     uncached = {"Cache-Control": "no-store"}
     return JSONResponse(body, status_code=status, headers=uncached | (headers or {}))
+
+
+def _unavailable(text: str, asked: RequestId) -> Response:
+    retry = {"Retry-After": str(_RETRY_SECONDS)}
+    return _json(error_body(UNAVAILABLE, text, asked), status=503, headers=retry)
 
 
 def _unauthorized(error: BearerError) -> Response:

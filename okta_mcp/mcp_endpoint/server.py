@@ -26,6 +26,7 @@ from okta_mcp.inventory import Inventory
 from okta_mcp.mcp_endpoint.messages import INVALID_PARAMS
 from okta_mcp.rbac.policy import Component, Policy
 from okta_mcp.rbac.principal import Principal, current_principal
+from okta_mcp.stores.interface import StoreUnavailableError
 from okta_mcp.tools import INSTRUCTIONS, ArgumentErrors
 from okta_mcp.tools.call import current_call
 
@@ -162,6 +163,10 @@ def _read(readable: Readable) -> Callable[..., Awaitable[str]]:
             return await readable.read(**variables)
         except NoSuchResourceError:
             raise _NothingThereError from None
+        except StoreUnavailableError:
+            current_call.get().error_code = "store_unavailable"
+            text = "this server's store does not answer; ask again in a moment"
+            raise ResourceError(text, log_level=logging.DEBUG) from None
 
     return read
 

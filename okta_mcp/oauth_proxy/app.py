@@ -11,6 +11,7 @@ from starlette.middleware import Middleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from okta_mcp import __version__
+from okta_mcp.audit.writer import AuditFileError
 from okta_mcp.mcp_endpoint.server import mcp_server
 from okta_mcp.oauth_proxy.error_answers import error_handlers
 from okta_mcp.oauth_proxy.health import HealthEndpoint
@@ -46,7 +47,7 @@ def build_app(
     parts = assembled(settings, now, sandbox_url, worker)
     number = worker.number if worker else None
     okta = OktaWatch(parts.login)
-    health = HealthEndpoint(parts.store, lambda: okta.is_away, stopping)
+    health = HealthEndpoint(parts.store, parts.audit, lambda: okta.is_away, stopping)
     behind = mcp_server(parts.offered, parts.policy)
 
     @contextlib.asynccontextmanager
@@ -55,9 +56,11 @@ def build_app(
             work = (okta.run(), parts.store.run(), _swept(parts))
             background = [asyncio.create_task(each) for each in work]
             parts.meter.start()
-            parts.audit.write(
-                "server.started", version=__version__, url=settings.url, worker=number
-            )
+            # Where it cannot be written the server is not ready, and it is written later.
+            with contextlib.suppress(AuditFileError):
+                parts.audit.write(
+                    "server.started", version=__version__, url=settings.url, worker=number
+                )
             if settings.store.startswith("memory:"):
                 log.info("the store is in memory: a restart forgets clients, sign-ins and access")
             yield
@@ -69,7 +72,8 @@ def build_app(
         parts.resolver.close()
         await parts.rates.close()
         await parts.records.store.close()
-        parts.audit.write("server.stopped", worker=number)
+        with contextlib.suppress(AuditFileError):
+            parts.audit.write("server.stopped", worker=number)
         parts.audit.close()
 
     app = Starlette(

@@ -8,6 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
+from okta_mcp.audit.writer import AuditFileError
 from okta_mcp.oauth_proxy.errors import PageError, TokenError
 from okta_mcp.oauth_proxy.rates import TooManyRequestsError
 from okta_mcp.oauth_proxy.responses import Responses
@@ -16,7 +17,11 @@ from okta_mcp.oauth_proxy.trace import reference_of
 from okta_mcp.stores.interface import StoreFullError, StoreUnavailableError
 
 # An outage that is over sooner is rare; whoever asks later does not come with all the others.
-_STORE_SECONDS = 5
+_OUTAGE_SECONDS = 5
+_OUTAGES: dict[type[Exception], tuple[str, str]] = {
+    StoreUnavailableError: ("store_unavailable", "the server's store does not answer"),
+    AuditFileError: ("audit_unavailable", "the server cannot write its audit trail"),
+}
 
 log = logging.getLogger("okta_mcp")
 
@@ -51,10 +56,11 @@ def error_handlers(responses: Responses) -> dict[Any, Any]:
         log.error("request %s refused: %s", reference_of(request), error)
         return later(request, PageError("server_busy", status=503), "try again later", 60)
 
-    async def store_away(request: Request, error: StoreUnavailableError) -> Response:  # noqa: ARG001
-        # No line in the log: whoever watches the store has written the one that there is.
-        said = "the server's store does not answer; try again in a moment"
-        return later(request, PageError("store_unavailable", status=503), said, _STORE_SECONDS)
+    async def outage(request: Request, error: Exception) -> Response:
+        # No line in the log: who watches the store, or writes the trail, has written the one.
+        reason, said = _OUTAGES[type(error)]
+        page = PageError(reason, status=503)
+        return later(request, page, f"{said}; try again in a moment", _OUTAGE_SECONDS)
 
     def later(request: Request, page: PageError, description: str, seconds: int) -> Response:
         body = {"error": "temporarily_unavailable", "error_description": description}
@@ -76,7 +82,7 @@ def error_handlers(responses: Responses) -> dict[Any, Any]:
     return {
         ClientDisconnect: gone,
         StoreFullError: full,
-        StoreUnavailableError: store_away,
+        **dict.fromkeys(_OUTAGES, outage),
         TokenError: token_error,
         PageError: page_error,
         TooManyRequestsError: too_many_requests,

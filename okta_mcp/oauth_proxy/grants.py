@@ -11,8 +11,10 @@ import hmac
 import json
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
+
+from msgspec.structs import replace
 
 from okta_mcp.audit.writer import Audit
 from okta_mcp.oauth_proxy.errors import TokenError

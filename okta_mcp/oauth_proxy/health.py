@@ -5,6 +5,7 @@ from collections.abc import Callable
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from okta_mcp.audit.writer import Audit
 from okta_mcp.ops.stopping import Stopping
 from okta_mcp.stores.interface import Kind, StoreUnavailableError
 from okta_mcp.stores.watched import WatchedStore
@@ -16,9 +17,14 @@ class HealthEndpoint:
     """Says nothing to strangers but a word or two; details are for the log."""
 
     def __init__(
-        self, store: WatchedStore, is_degraded: Callable[[], bool], stopping: Stopping
+        self,
+        store: WatchedStore,
+        audit: Audit,
+        is_degraded: Callable[[], bool],
+        stopping: Stopping,
     ) -> None:
         self._store = store
+        self._audit = audit
         self._is_degraded = is_degraded
         self._stopping = stopping
 
@@ -27,12 +33,14 @@ class HealthEndpoint:
         return JSONResponse({"status": "degraded" if self._is_degraded() else "ok"})
 
     async def ready(self, request: Request) -> Response:  # noqa: ARG002 - an endpoint
-        """200 `ready`; 503 `not ready` with the reason `stopping` or `store`."""
+        """200 `ready`; 503 `not ready` with the reason `stopping`, `store` or `audit`."""
         self._stopping.note_watcher()
         if self._stopping.has_begun:
             reason = "stopping"
         elif not await self._store_answers():
             reason = "store"
+        elif not self._audit.is_writable:
+            reason = "audit"
         else:
             return JSONResponse({"status": "ready"})
         return JSONResponse({"status": "not ready", "reason": reason}, status_code=503)

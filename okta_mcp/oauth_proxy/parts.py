@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from okta_mcp.audit.writer import Audit
+from okta_mcp.audit.writer import Audit, AuditFileError
 from okta_mcp.inventory import Inventory, inventory, policy_for
 from okta_mcp.mcp_endpoint.report_shelf import StoredShelf
 from okta_mcp.oauth_proxy.client_documents import ClientDocuments
@@ -196,13 +196,13 @@ def assembled(
 def _watched_store(store: Store, audit: Audit) -> WatchedStore:
     def away(error: StoreUnavailableError) -> None:
         log.error("the store is away: %s. What needs it is answered 503 until it is back.", error)
-        # The disk that is full may be the trail's too.
-        with contextlib.suppress(OSError):
+        # The disk that is full may be the trail's too; it is written later then.
+        with contextlib.suppress(AuditFileError):
             audit.write("store.unavailable", "failure", reason=str(error))
 
     def back() -> None:
         log.warning("the store is back")
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(AuditFileError):
             audit.write("store.available")
 
     return WatchedStore(store, away, back)

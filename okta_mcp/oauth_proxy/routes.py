@@ -1,10 +1,15 @@
 """The route table: the whole surface of the server, and the endpoints made for it."""
 
+from collections.abc import Awaitable, Callable
+
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 
+from okta_mcp.audit.writer import Audit
 from okta_mcp.mcp_endpoint.call_rates import CallRates
 from okta_mcp.mcp_endpoint.cors import McpCors
 from okta_mcp.mcp_endpoint.endpoint import McpEndpoint
@@ -31,6 +36,8 @@ from okta_mcp.oauth_proxy.token import TokenEndpoint
 from okta_mcp.ops.hygiene import is_allowed_origin
 
 _SUSPICIOUS_RATE = "10/10 minutes"
+
+Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def route_table(
@@ -120,7 +127,15 @@ def _client_routes(parts: Parts) -> list[Route]:
     )
     return [
         *(Route(path, get, methods=["GET", "OPTIONS"], middleware=any_page) for path, get in read),
-        *(Route(path, to, methods=["POST", "OPTIONS"], middleware=any_page) for path, to in sent),
+        *(
+            Route(
+                path,
+                _recorded(parts.audit, to),
+                methods=["POST", "OPTIONS"],
+                middleware=any_page,
+            )
+            for path, to in sent
+        ),
     ]
 
 
@@ -193,17 +208,30 @@ def _page_routes(parts: Parts) -> list[Route]:
         audit,
         signed_out_url=f"{settings.url}{SIGNED_OUT_PATH}",
     )
+    pages: tuple[tuple[str, Endpoint, list[str]], ...] = (
+        ("/oauth/authorize", authorize.handle, ["GET", "POST"]),
+        ("/authorize", authorize.handle, ["GET", "POST"]),
+        ("/oauth/login", login.get, ["GET"]),
+        ("/oauth/login", login.post, ["POST"]),
+        ("/oauth/callback", callback.get, ["GET"]),
+        ("/oauth/consent", consent.get, ["GET"]),
+        ("/oauth/consent", consent.post, ["POST"]),
+        (CONNECTIONS_PATH, connections.get, ["GET"]),
+        (CONNECTIONS_PATH, connections.post, ["POST"]),
+        ("/oauth/logout", logout.get, ["GET"]),
+        ("/oauth/logout", logout.post, ["POST"]),
+    )
     return [
-        Route("/oauth/authorize", authorize.handle, methods=["GET", "POST"]),
-        Route("/authorize", authorize.handle, methods=["GET", "POST"]),
-        Route("/oauth/login", login.get, methods=["GET"]),
-        Route("/oauth/login", login.post, methods=["POST"]),
-        Route("/oauth/callback", callback.get, methods=["GET"]),
-        Route("/oauth/consent", consent.get, methods=["GET"]),
-        Route("/oauth/consent", consent.post, methods=["POST"]),
-        Route(CONNECTIONS_PATH, connections.get, methods=["GET"]),
-        Route(CONNECTIONS_PATH, connections.post, methods=["POST"]),
-        Route("/oauth/logout", logout.get, methods=["GET"]),
-        Route("/oauth/logout", logout.post, methods=["POST"]),
+        *(Route(path, _recorded(audit, to), methods=methods) for path, to, methods in pages),
         Route(SIGNED_OUT_PATH, logout.signed_out, methods=["GET"]),
     ]
+
+
+def _recorded(audit: Audit, endpoint: Endpoint) -> Endpoint:
+    """The endpoint, which does nothing while what it does could not be put on the record."""
+
+    async def recorded(request: Request) -> Response:
+        audit.check()
+        return await endpoint(request)
+
+    return recorded

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from okta_mcp.okta.authorization_server import OktaLoginError
 from okta_mcp.okta.oidc import OktaLogin
+from okta_mcp.stores.interface import StoreFullError, StoreUnavailableError
 from okta_mcp.stores.leases import Leases
 from okta_mcp.stores.records import Records, Upstream
 from okta_mcp.stores.sealing import NotSealedHereError, Sealer
@@ -50,10 +51,14 @@ class Upstreams:
         )
 
     async def keep(self, refresh_token: str) -> str:
-        """Store it; the id under which it is kept."""
+        """Store it; the id under which it is kept. Where that fails, it goes back to Okta."""
         upstream_id = secrets.token_urlsafe(16)
         upstream = Upstream(self._sealer.seal(refresh_token, _PURPOSE), self._now())
-        await self._records.upstreams.put(upstream_id, upstream, self._ttl_seconds)
+        try:
+            await self._records.upstreams.put(upstream_id, upstream, self._ttl_seconds)
+        except (StoreFullError, StoreUnavailableError):
+            await self._revoke(refresh_token)
+            raise
         return upstream_id
 
     async def read(self, upstream_id: str) -> str | None:

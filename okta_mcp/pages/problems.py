@@ -254,6 +254,16 @@ PROBLEMS: Mapping[str, ProblemWords] = MappingProxyType(
             ask="If it lasts, ask the administrator of this server.",
             nothing_lost=False,
         ),
+        "audit_unavailable": ProblemWords(
+            title="Not available",
+            heading="This server cannot write its record right now.",
+            explanation="What people and assistants do here is written down, and without that it"
+            " does nothing. What you just asked for was not done, or cannot be confirmed.",
+            advice="Wait {wait}, then try again. If you were connecting an assistant, go back to it"
+            " and connect again.",
+            ask="Tell the administrator of this server: it may be out of disk space.",
+            nothing_lost=False,
+        ),
         "internal_error": ProblemWords(
             title="Something went wrong",
             heading="Something went wrong on our side.",

@@ -7,11 +7,12 @@ never read and then written. `follow` alone knows that a value is a JSON object:
 begins with a token and the grant that it names, and over a network that should be one question.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Protocol
+from functools import cache
+from typing import Any, Protocol
 
-from pydantic_core import from_json
+import msgspec
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,20 @@ class StoreUnavailableError(Exception):
 
 
 def named_key(value: bytes, field: str) -> str:
-    """The key of another value that `value`, a JSON object, names in `field`."""
-    return str(from_json(value)[field])
+    """The key of another value that `value`, a JSON object, names in `field`.
+
+    Empty, and so the key of nothing, where it is no such object.
+    """
+    try:
+        return str(getattr(_naming(field)(value), field))
+    except (ValueError, RecursionError):
+        return ""
+
+
+@cache
+def _naming(field: str) -> Callable[[bytes], Any]:
+    """Reads an object that has this field, and passes over all others."""
+    return msgspec.json.Decoder(msgspec.defstruct("Naming", [(field, str)])).decode
 
 
 class Store(Protocol):

@@ -84,6 +84,9 @@ def _redis(url: str) -> "Redis":
         "retry": Retry(NoBackoff(), 1),
         "health_check_interval": 30,
         "max_connections": _CONNECTIONS,
+        # With protocol 3 the client lets Redis push messages, and so cannot tell a connection that
+        # still holds the answer to another question; with 2 it never uses one again.
+        "protocol": 2,
     }
     try:
         parts = urlsplit(url)

@@ -13,21 +13,19 @@ Redis forgets a value by its own clock a while after the end that stands in it, 
 stays for ever where nobody sweeps.
 """
 
-import asyncio
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.commands.core import AsyncScript
-from redis.exceptions import RedisError
 
 from okta_mcp.stores.interface import Kind, StoreFullError, StoreUnavailableError
+from okta_mcp.stores.redis_answers import Script, answered
 
 LAYOUT = 1
 
-_ANSWER_SECONDS = 1.5
 _ROWS_AT_ONCE = 500
 # Clocks of several machines differ a little; the end in the value decides, not Redis's own.
 GRACE_SECONDS = 600
@@ -49,7 +47,7 @@ end
 # ARGV: the key, end and value, the end, now, milliseconds to keep; bound, whether only if absent,
 # the name of the kind, the layout. KEYS has the set of kinds and the layout too: a Redis that has
 # lost everything meanwhile gets a layout again with the first value.
-_PUT = (
+_PUT = Script(
     _FORGET
     + """
 local old = redis.call('GET', KEYS[1])
@@ -70,29 +68,31 @@ return 1
 """
 )
 # ARGV: the key.
-_TAKE = """
+_TAKE = Script("""
 redis.call('ZREM', KEYS[2], ARGV[1])
 redis.call('ZREM', KEYS[3], ARGV[1])
 return redis.call('GETDEL', KEYS[1])
-"""
+""")
 # ARGV: as for put up to the milliseconds; then the expected value.
-_SWAP = """
+_SWAP = Script("""
 local old = redis.call('GET', KEYS[1])
 if not old or struct.unpack('>d', old) <= tonumber(ARGV[4]) then return 0 end
 if string.sub(old, 9) ~= ARGV[6] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[5])
 redis.call('ZADD', KEYS[2], ARGV[3], ARGV[1])
 return 1
-"""
+""")
 # KEYS: the entry. ARGV: the field, what stands before a key of the other kind (the same hash tag).
-_FOLLOW = """
+_FOLLOW = Script("""
 local value = redis.call('GET', KEYS[1])
 if not value then return false end
-local key = cjson.decode(string.sub(value, 9))[ARGV[1]]
+local is_json, found = pcall(cjson.decode, string.sub(value, 9))
+local key = is_json and type(found) == 'table' and found[ARGV[1]]
+if type(key) ~= 'string' then return false end
 return {value, redis.call('GET', ARGV[2] .. key)}
-"""
+""")
 # KEYS: the ends, the names. ARGV: what stands before a key, now, how many at the most.
-_SWEEP = _FORGET + "return forget(ARGV[1], KEYS[1], KEYS[2], ARGV[2], ARGV[3])"
+_SWEEP = Script(_FORGET + "return forget(ARGV[1], KEYS[1], KEYS[2], ARGV[2], ARGV[3])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,21 +124,17 @@ class RedisStore:
         self._redis = redis
         self._names = Names(f"{{{prefix}}}")
         self._now = now
-        self._follow = redis.register_script(_FOLLOW)
-        self._put = redis.register_script(_PUT)
-        self._take = redis.register_script(_TAKE)
-        self._swap = redis.register_script(_SWAP)
-        self._forget = redis.register_script(_SWEEP)
         self._layout_is_known = False
 
     async def get(self, kind: Kind, key: str) -> bytes | None:
-        return self._live(await self._answered(self._redis.get(self._names.of(kind.name, key)[0])))
+        name = self._names.of(kind.name, key)[0]
+        return self._live(await self._answered(partial(self._redis.get, name)))
 
     async def follow(
         self, kind: Kind, key: str, field: str, to: Kind
     ) -> tuple[bytes, bytes] | None:
         entry, before = self._names.of(kind.name, key)[0], self._names.of(to.name, "")[0]
-        value, found = await self._run(self._follow, [entry], [field, before]) or (None, None)
+        value, found = await self._run(_FOLLOW, [entry], [field, before]) or (None, None)
         value, found = self._live(value), self._live(found)
         return (value, found) if value is not None and found is not None else None
 
@@ -148,19 +144,19 @@ class RedisStore:
         entry = self._entry(key, value, ttl_seconds)
         arguments = [*entry, kind.bound, int(if_absent), kind.name, LAYOUT]
         keys = [*self._names.of(kind.name, key), self._names.kinds, self._names.layout]
-        outcome = await self._run(self._put, keys, arguments)
+        outcome = await self._run(_PUT, keys, arguments)
         if outcome == -1:
             raise StoreFullError(kind)
         return bool(outcome)
 
     async def take(self, kind: Kind, key: str) -> bytes | None:
-        return self._live(await self._run(self._take, self._names.of(kind.name, key), [key]))
+        return self._live(await self._run(_TAKE, self._names.of(kind.name, key), [key]))
 
     async def swap(
         self, kind: Kind, key: str, *, expected: bytes, value: bytes, ttl_seconds: float
     ) -> bool:
         arguments = [*self._entry(key, value, ttl_seconds), expected]
-        return bool(await self._run(self._swap, self._names.of(kind.name, key), arguments))
+        return bool(await self._run(_SWAP, self._names.of(kind.name, key), arguments))
 
     async def delete(self, kind: Kind, key: str) -> bool:
         return await self.take(kind, key) is not None
@@ -169,13 +165,13 @@ class RedisStore:
         first, last = (b"[" + prefix.encode(), b"(" + prefix.encode() + b"\xff")
         names = self._names.of(kind.name, "")[2]
         while True:
-            keys: list[bytes] = await self._answered(
-                self._redis.zrangebylex(names, first, last, start=0, num=_ROWS_AT_ONCE)
-            )
+            page = partial(self._redis.zrangebylex, names, first, last, start=0, num=_ROWS_AT_ONCE)
+            keys: list[bytes] = await self._answered(page)
             if not keys:
                 return
             entries = [self._names.of(kind.name, key.decode())[0] for key in keys]
-            values: list[bytes | None] = await self._answered(self._redis.mget(entries))
+            mget = partial(self._redis.mget, entries)
+            values: list[bytes | None] = await self._answered(mget)
             for key, kept in zip(keys, values, strict=True):
                 value = self._live(kept)
                 if value is not None:
@@ -184,12 +180,13 @@ class RedisStore:
 
     async def sweep(self) -> int:
         swept = 0
-        for name in sorted(await self._answered(self._redis.smembers(self._names.kinds))):
+        kinds = partial(self._redis.smembers, self._names.kinds)
+        for name in sorted(await self._answered(kinds)):
             before, *indexes = self._names.of(name.decode(), "")
             gone = _ROWS_AT_ONCE
             while gone == _ROWS_AT_ONCE:
                 arguments = [before, self._time(), _ROWS_AT_ONCE]
-                gone = int(await self._run(self._forget, indexes, arguments))
+                gone = int(await self._run(_SWEEP, indexes, arguments))
                 swept += gone
         return swept
 
@@ -198,7 +195,8 @@ class RedisStore:
 
     def _entry(self, key: str, value: bytes, ttl_seconds: float) -> list[str | bytes | int]:
         end = self._now() + ttl_seconds
-        kept_milliseconds = int((ttl_seconds + GRACE_SECONDS) * 1000)
+        # Redis takes no time that is over, which a value can have whose end was long ago.
+        kept_milliseconds = max(int((ttl_seconds + GRACE_SECONDS) * 1000), 1)
         return [key, END.pack(end) + value, repr(end), self._time(), kept_milliseconds]
 
     def _time(self) -> str:
@@ -209,23 +207,16 @@ class RedisStore:
             return None
         return kept[END.size :]
 
-    async def _run(self, script: AsyncScript, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
-        return await self._answered(script(keys=keys, args=arguments))
+    async def _run(self, script: Script, keys: list[str], arguments: list[Any]) -> Any:
+        return await self._answered(partial(script.run, self._redis, keys, arguments))
 
-    async def _answered(self, question: Awaitable[Any]) -> Any:
+    async def _answered(self, ask: Callable[[], Awaitable[Any]]) -> Any:
+        """Raises `StoreUnavailableError`, at a newer layout before anything is asked."""
         if not self._layout_is_known:
-            await self._know_layout(question)
-        return await answered(question)
-
-    async def _know_layout(self, question: Awaitable[Any]) -> None:
-        """Raises `StoreUnavailableError` at a newer layout, before `question` is asked."""
-        try:
-            check_layout(await answered(self._redis.get(self._names.layout)))
-        except StoreUnavailableError:
-            if asyncio.iscoroutine(question):
-                question.close()
-            raise
-        self._layout_is_known = True
+            layout = partial(self._redis.get, self._names.layout)
+            check_layout(await answered(self._redis, layout))
+            self._layout_is_known = True
+        return await answered(self._redis, ask)
 
 
 def check_layout(found: bytes | None) -> None:
@@ -236,14 +227,3 @@ def check_layout(found: bytes | None) -> None:
             f"Redis: written by a newer version of this server (layout {int(found)}, this one knows"
             f" {LAYOUT}); start that version, or use another STORE_PREFIX"
         )
-
-
-async def answered(question: Awaitable[Any]) -> Any:
-    """Redis's answer; raises `StoreUnavailableError` where none comes in time."""
-    try:
-        async with asyncio.timeout(_ANSWER_SECONDS):
-            return await question
-    except (RedisError, OSError, TimeoutError) as error:
-        raise StoreUnavailableError(
-            f"Redis does not answer ({type(error).__name__}); see STORE_URL"
-        ) from error

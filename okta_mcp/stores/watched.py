@@ -30,6 +30,14 @@ class _Allowance:
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
 
+    async def charged(self, verb: Coroutine[Any, Any, Result]) -> Result:
+        """The verb, whose own time counts; not that in which a busy process did not get to it."""
+        began_at = time.monotonic()
+        try:
+            return await verb
+        finally:
+            self.seconds -= time.monotonic() - began_at
+
 
 _allowance: ContextVar[_Allowance | None] = ContextVar("store time", default=None)
 
@@ -134,18 +142,19 @@ class WatchedStore:
             raise _too_slow()
         began_at = time.monotonic()
         try:
-            return await (verb if allowance is None else _within(allowance.seconds, verb))
+            if allowance is None:
+                return await verb
+            return await _within(allowance.seconds, allowance.charged(verb))
         except StoreUnavailableError as error:
             self._note_away(error)
             raise
         except TimeoutError:
+            if allowance is not None:
+                allowance.seconds = 0
             if time.monotonic() - began_at >= _SLOW_SECONDS:
                 # Otherwise it was quick, but asked too often.
                 self._note_away(_too_slow())
             raise _too_slow() from None
-        finally:
-            if allowance is not None:
-                allowance.seconds -= time.monotonic() - began_at
 
     def _note_away(self, error: StoreUnavailableError) -> None:
         if not self.is_away:

@@ -22,13 +22,14 @@ from mcp_types import ToolAnnotations
 from okta_mcp.okta.errors import OktaError
 from okta_mcp.okta.ids import InvalidArgumentError
 from okta_mcp.okta.text import clean_text
+from okta_mcp.stores.interface import StoreUnavailableError
 from okta_mcp.tools.call import current_call
 from okta_mcp.tools.expressions import ExpressionError
 from okta_mcp.tools.parameter_limits import ForbiddenParameterError, check_limits, with_defaults
 
 TOOL_CODES = (
     *("invalid_argument", "forbidden_parameter", "not_configured", "answer_too_large"),
-    "internal_error",
+    *("store_unavailable", "internal_error"),
 )
 
 _MAX_PROBLEMS = 5
@@ -167,6 +168,10 @@ def _told(error: Exception, parameters: list[str] | None) -> dict[str, Any]:
             return {"code": error.code, "message": error.message, "fix": error.fix}
         case ValidationError():
             return _invalid_arguments(error, parameters)
+        case StoreUnavailableError():
+            # Its own text is for the log, where whoever watches the store has written it.
+            told = {"code": "store_unavailable", "message": "this server's store does not answer"}
+            return {**told, "fix": "ask again in a moment"}
         case _:
             return {"code": "internal_error", "message": "this server failed; its log says more"}
 

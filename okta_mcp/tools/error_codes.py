@@ -71,6 +71,10 @@ ERROR_CODES: dict[str, ErrorCode] = {
     "answer_too_large": ErrorCode(
         "one object alone is larger than an answer may be", "ask with `fields=default`"
     ),
+    "store_unavailable": ErrorCode(
+        "this server's store does not answer, or became too slow, in the middle of the call",
+        "ask again in a moment",
+    ),
     "internal_error": ErrorCode(
         "a fault of this server; its log names the kind", "report it to whoever runs the server"
     ),

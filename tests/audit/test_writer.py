@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from okta_mcp.audit.catalogue import EVENTS
-from okta_mcp.audit.writer import Audit, BrokenChainError, verified_lines
+from okta_mcp.audit.writer import Audit, AuditFileError, BrokenChainError, verified_lines
 from tests.vocabulary.clock import Clock
 
 
@@ -295,6 +295,64 @@ def test_processes_that_write_at_once_make_one_chain(path: Path, target: str) ->
     printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     lines = (printed if target == "-" else path.read_text()).splitlines()
     assert [event["seq"] for event in verified_lines(lines)] == list(range(1, 201))
+
+
+# Writes four events where the file has no room for another line, and a fifth when it has. Each time
+# that it is refused the clock goes on by 25 seconds.
+FULL_DISK = """
+import os, resource, sys
+from okta_mcp.audit.writer import Audit, AuditFileError
+path, left = sys.argv[1], int(sys.argv[2])
+refused, seen = [], []
+audit = Audit(path, lambda: 1_800_000_000.0 + len(refused) * 25)
+audit.observe(lambda event: seen.append(event["subject"]))
+size = os.path.getsize(path)
+_, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (size + left, most))
+for number in range(4):
+    assert audit.is_writable is (number == 0)
+    try:
+        audit.write("tool.called", subject=f"without {number}")
+    except AuditFileError as error:
+        refused.append(error)
+assert len(refused) == 4
+assert os.path.getsize(path) == size and not seen
+resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+audit.check()
+assert audit.is_writable
+audit.write("tool.called", subject="with")
+assert seen == ["without 0", "without 1", "without 2", "without 3", "with"]
+"""
+
+
+@pytest.mark.parametrize("left", [0, 1, 50], ids="no room, a byte, a part of a line".split(", "))
+@pytest.mark.parametrize("before", ["nothing", "lines", "a cut-off line"])
+def test_what_a_full_disk_kept_out_is_written_later_in_one_chain(
+    path: Path, left: int, before: str
+) -> None:
+    earlier = len(written(path, 0 if before == "nothing" else 2))
+    if before == "a cut-off line":
+        path.write_text(path.read_text() + '{"schema":1,"seq":3,"ti')
+    command = [sys.executable, "-c", FULL_DISK, str(path), str(left)]
+    ran = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    events = list(verified_lines(path.read_text().splitlines()))
+    assert [event["seq"] for event in events] == list(range(1, earlier + 6))
+    seconds = [event["time"][14:19] for event in events[earlier:]]
+    assert seconds == ["00:00", "00:25", "00:50", "01:15", "01:40"]
+    # At 0 and at 75 seconds: once a minute at the most.
+    assert ran.stderr.count("AUDIT_LOG cannot be written") == 2
+
+
+def test_standard_output_that_takes_nothing_is_no_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Path("/dev/full").open("wb", buffering=0) as full:
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(full, write_through=True))
+        audit = Audit("-", Clock())
+        for _ in range(2):
+            with pytest.raises(AuditFileError):
+                audit.write("tool.called")
+            with pytest.raises(AuditFileError):
+                audit.check()
 
 
 def test_the_file_is_for_its_owner_only(path: Path) -> None:

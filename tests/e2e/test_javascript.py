@@ -12,7 +12,8 @@ import pytest
 
 from tests.vocabulary.browser import Browser
 from tests.vocabulary.mcp_clients import signs_in
-from tests.vocabulary.processes import CHECKOUT, ServerProcess
+from tests.vocabulary.processes import CHECKOUT
+from tests.vocabulary.replicas import Server
 from tests.vocabulary.roles import VIEWER_TOOLS
 
 SDK = "@modelcontextprotocol/sdk@1.32"
@@ -27,7 +28,7 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def with_sdk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the example and the SDK beside it."""
     folder = tmp_path_factory.mktemp("javascript")
@@ -37,7 +38,7 @@ def with_sdk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-async def test_the_example_logs_in_and_calls_a_tool(with_sdk: Path, server: ServerProcess) -> None:
+async def test_the_example_logs_in_and_calls_a_tool(with_sdk: Path, server: Server) -> None:
     process = await asyncio.create_subprocess_exec(
         *("node", "client.mjs", server.mcp_url),
         cwd=with_sdk,

@@ -141,25 +141,31 @@ async def _patiently(ask: Callable[[], Awaitable[httpx.Response]]) -> httpx.Resp
         return answer
 
 
+async def _opened(browser: Browser, url: str) -> httpx.Response:
+    await browser.open(url)
+    assert browser.response is not None
+    return browser.response
+
+
 async def _hold(connection: Connection) -> None:
     """What the person and the client were told is true."""
     client = connection.client
     works = await _patiently(lambda: client.rpc("tools/list"))
     if connection.is_ended:
         assert works.status_code == 401
-        assert (await client.refresh()).status_code == 400
+        assert (await _patiently(client.refresh)).status_code == 400
         return
     if connection.is_ending and works.status_code == 401:
         # It was asked for, and it happened; the answer was lost.
-        assert (await client.refresh()).status_code == 400
+        assert (await _patiently(client.refresh)).status_code == 400
         return
     assert works.status_code == 200, works.text
     before = client.tokens["refresh_token"]
     refreshed = await _patiently(client.refresh)
     assert refreshed.status_code == 200, refreshed.text
-    assert (await client.rpc("tools/list")).status_code == 200
+    assert (await _patiently(lambda: client.rpc("tools/list"))).status_code == 200
     # The browser is still signed in.
-    await connection.browser.open(f"{client.url}/oauth/connections")
+    await _patiently(lambda: _opened(connection.browser, f"{client.url}/oauth/connections"))
     assert "Disconnect" in connection.browser.page.text
     # What was used does not work again; the attempt ends the grant, so only one is made of each.
     if connection.old_refresh_tokens and random.random() < 0.5:
@@ -168,7 +174,7 @@ async def _hold(connection: Connection) -> None:
     else:
         used = await _patiently(lambda: client.redeem(connection.code))
     assert used.status_code == 400, (before, used.text)
-    assert (await client.rpc("tools/list")).status_code == 401
+    assert (await _patiently(lambda: client.rpc("tools/list"))).status_code == 401
 
 
 @pytest.mark.parametrize("store", STORES)
@@ -180,28 +186,29 @@ async def test_what_was_answered_holds_after_a_kill(tmp_path: Path, store: str) 
         environment = sandbox.settings_for_server() | RATES | {"STORE_URL": kept.store_url}
         everybody = Round(url)
         held = 0
-        for number in range(kills):
+        async with contextlib.AsyncExitStack() as rounds:
+            for number in range(kills):
+                with running_server(tmp_path / "server", port, environment) as server:
+                    everybody.is_working = False
+                    async with asyncio.TaskGroup() as holding:
+                        for connection in everybody.connections:
+                            holding.create_task(_hold(connection))
+                    held += len(everybody.connections)
+                    await rounds.aclose()
+                    everybody = Round(url)
+                    rounds.push_async_callback(everybody.close)
+                    # Seeded, so that a round that fails can be run again.
+                    chance = random.Random(number)
+                    async with asyncio.TaskGroup() as working:
+                        for _ in range(AT_ONCE):
+                            working.create_task(everybody.work(random.Random(chance.random())))
+                        await asyncio.sleep(chance.uniform(0.3, LONGEST_SECONDS))
+                        await asyncio.to_thread(kept.kill, server.process.pid)
+                await asyncio.to_thread(kept.restore)
             with running_server(tmp_path / "server", port, environment) as server:
                 everybody.is_working = False
-                async with asyncio.TaskGroup() as holding:
-                    for connection in everybody.connections:
-                        holding.create_task(_hold(connection))
-                held += len(everybody.connections)
-                await everybody.close()
-                everybody = Round(url)
-                # Seeded, so that a round that fails can be run again.
-                chance = random.Random(number)
-                async with asyncio.TaskGroup() as working:
-                    for _ in range(AT_ONCE):
-                        working.create_task(everybody.work(random.Random(chance.random())))
-                    await asyncio.sleep(chance.uniform(0.3, LONGEST_SECONDS))
-                    await asyncio.to_thread(kept.kill, server.process.pid)
-            await asyncio.to_thread(kept.restore)
-        with running_server(tmp_path / "server", port, environment) as server:
-            everybody.is_working = False
-            for connection in everybody.connections:
-                await _hold(connection)
-        await everybody.close()
+                for connection in everybody.connections:
+                    await _hold(connection)
         # People had been answered before most of the kills.
         assert held >= kills // 2
         with server.audit_file.open() as lines:

@@ -10,14 +10,13 @@ import pytest
 
 from tests.vocabulary.browser import Browser
 from tests.vocabulary.mcp_clients import signs_in
-from tests.vocabulary.processes import CHECKOUT, ServerProcess
+from tests.vocabulary.processes import CHECKOUT
+from tests.vocabulary.replicas import Server
 
 pytestmark = pytest.mark.usefixtures("sandbox")
 
 
-async def run(
-    server: ServerProcess, store: Path, *words: str, person: str = ""
-) -> tuple[int, str, str]:
+async def run(server: Server, store: Path, *words: str, person: str = "") -> tuple[int, str, str]:
     """Run the client; where it prints a URL, `person` signs in there. Status, output, errors."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "okta_mcp.client", server.mcp_url, *words),
@@ -43,7 +42,7 @@ async def run(
     return process.returncode or 0, output.decode(), errors + rest.decode()
 
 
-async def test_login_tools_call_and_logout(server: ServerProcess, tmp_path: Path) -> None:
+async def test_login_tools_call_and_logout(server: Server, tmp_path: Path) -> None:
     status, output, errors = await run(server, tmp_path, person="Hana Novak")
     assert (status, "Traceback" in errors) == (0, False), errors
     assert "Hana Novak" in output
@@ -70,7 +69,7 @@ async def test_login_tools_call_and_logout(server: ServerProcess, tmp_path: Path
 
 
 async def test_a_person_without_a_role_ends_the_client_at_once(
-    server: ServerProcess, tmp_path: Path
+    server: Server, tmp_path: Path
 ) -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "okta_mcp.client", server.mcp_url),

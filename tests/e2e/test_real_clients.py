@@ -13,7 +13,8 @@ from mcp import MCPError
 from tests.vocabulary.browser import Browser
 from tests.vocabulary.mcp_clients import BrowserTasks, MemoryStorage, sdk_client
 from tests.vocabulary.oauth_client import OAuthClient, connected
-from tests.vocabulary.processes import SandboxProcess, ServerProcess
+from tests.vocabulary.processes import SandboxProcess
+from tests.vocabulary.replicas import Server
 from tests.vocabulary.roles import SECURITY_ADMIN_TOOLS, SUPER_ADMIN_TOOLS, VIEWER_TOOLS
 
 pytestmark = pytest.mark.usefixtures("sandbox")
@@ -94,15 +95,13 @@ async def logged_in(browser: Browser, client: OAuthClient) -> OAuthClient:
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
 @pytest.mark.parametrize(("person", "count"), ROLES)
 async def test_the_python_sdk_logs_in_and_lists(
-    server: ServerProcess, person: str, count: int, mode: str
+    server: Server, person: str, count: int, mode: str
 ) -> None:
     async with sdk_client(server.mcp_url, person, mode=mode) as client:
         assert len((await client.list_tools()).tools) == count
 
 
-async def test_the_python_sdk_calls_every_tool(
-    server: ServerProcess, sandbox: SandboxProcess
-) -> None:
+async def test_the_python_sdk_calls_every_tool(server: Server, sandbox: SandboxProcess) -> None:
     known = {"policy": _a_policy(sandbox), "rule": ""}
     async with sdk_client(server.mcp_url, "Nora Lind", mode="auto") as client:
         for tool, arguments in CALLS:
@@ -130,7 +129,7 @@ async def test_bad_arguments_have_a_code_and_a_text(
     assert error["message"]
 
 
-async def test_the_sdk_refreshes_without_a_browser(server: ServerProcess) -> None:
+async def test_the_sdk_refreshes_without_a_browser(server: Server) -> None:
     storage = MemoryStorage()
     async with sdk_client(server.mcp_url, "Hana Novak", mode="auto", storage=storage) as client:
         before = storage.tokens
@@ -140,7 +139,7 @@ async def test_the_sdk_refreshes_without_a_browser(server: ServerProcess) -> Non
         assert len((await client.list_tools()).tools) == VIEWER_TOOLS
 
 
-async def test_a_refused_tool_is_unknown_to_the_sdk(server: ServerProcess) -> None:
+async def test_a_refused_tool_is_unknown_to_the_sdk(server: Server) -> None:
     async with sdk_client(server.mcp_url, "Hana Novak", mode="auto") as client:
         with pytest.raises(MCPError, match="Unknown tool: list_okta_network_zones"):
             await client.call_tool("list_okta_network_zones", {})
@@ -148,7 +147,7 @@ async def test_a_refused_tool_is_unknown_to_the_sdk(server: ServerProcess) -> No
 
 @pytest.mark.filterwarnings("ignore:Using in-memory token storage:UserWarning")
 async def test_fastmcps_client_logs_in_lists_and_calls(
-    server: ServerProcess, monkeypatch: pytest.MonkeyPatch
+    server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     browser = BrowserTasks("Sami Korhonen")
     monkeypatch.setattr(webbrowser, "open", browser.open)

@@ -1,11 +1,13 @@
 """The store away, slow, full or read-only, at any moment: 503 soon, nothing half-done, and back.
+The same for the disk of the audit trail.
 
 The first tests let one verb of the store fail, each in turn, in a server in this process. The
-others take a real store away from a server of its own.
+others take a real store, or the room for the trail, away from a server of its own.
 """
 
 import asyncio
 import contextlib
+import json
 import os
 import resource
 import signal
@@ -17,6 +19,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from okta_mcp.audit.writer import verified_lines
 from okta_mcp.stores import sqlite
 from okta_mcp.stores.sqlite import SqliteStore
 from tests.vocabulary.browser import PLAIN, Browser
@@ -258,6 +261,50 @@ async def test_a_code_that_may_have_been_used_works_once_at_the_most(here: Here)
         assert here.answers[-1].status_code == 400
 
 
+ADMINISTRATOR = "Nora Lind"
+REPORT = {"name": "mfa_posture_report", "arguments": {}}
+
+
+async def test_a_fault_within_a_call_is_an_answer_with_a_stable_code(
+    here: Here, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The rows of a report go into the store, and are read from it as a resource."""
+    await here.newcomer()
+    await connected(here.browser, here.client, ADMINISTRATOR)
+    whole = (await here.client.rpc("tools/call", REPORT)).json()["result"]["structuredContent"]
+    asked = {
+        "tool": ("tools/call", REPORT),
+        "resource": ("resources/read", {"uri": whole["csv"]}),
+    }
+    for what, (method, params) in asked.items():
+        within = []
+        for verb in range(1, 60):
+            here.store.fail_at(verb, is_done=False)
+            answer = await here.client.rpc(method, params)
+            here.store.work()
+            if not here.store.has_failed:
+                break
+            if answer.status_code == 200:
+                within.append(answer.json())
+            else:
+                assert answer.status_code == 503
+        assert within, what
+        for told in within:
+            if what == "tool":
+                assert told["result"]["isError"] is True
+                text = json.loads(told["result"]["content"][0]["text"])
+                assert text["error"]["code"] == "store_unavailable"
+                assert "in a moment" in text["error"]["fix"]
+            else:
+                assert "ask again in a moment" in told["error"]["message"]
+    lines = here.server.events("tool.called") + here.server.events("resource.read")
+    reasons = {(line["event"], line.get("reason")) for line in lines}
+    events, outcomes = ("tool.called", "resource.read"), (None, "store_unavailable")
+    assert reasons == {(event, reason) for event in events for reason in outcomes}
+    assert "failed with" not in caplog.text
+    assert "Traceback" not in caplog.text
+
+
 # A real store goes away.
 
 
@@ -420,6 +467,58 @@ async def test_without_its_store_the_server_says_so_at_once_and_goes_on_when_it_
         log = server.log_file.read_text()
         assert log.count("the store is away") == 1
         assert log.count("the store is back") == 1
+        assert "Traceback" not in log
+
+
+async def test_without_room_for_the_audit_trail_nothing_happens_and_nothing_is_lost(
+    tmp_path: Path,
+) -> None:
+    with _server(tmp_path, "memory:") as (server, place):
+        browser, client = place.browser(), await place.client()
+        await connected(browser, client, PERSON)
+        waiting, other = place.browser(), await place.client()
+        await signed_in(waiting, other, PERSON)
+        await _ready(server, 200)
+        pid = server.process.pid
+        _, most = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+        size = server.audit_file.stat().st_size
+        # Room for a part of a line, which must not stay; the log is smaller.
+        assert size > server.log_file.stat().st_size + 1_000
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (size + 100, most))
+
+        # A refresh that has happened when it turns out; all others are refused before.
+        answer = await _in_time(client.refresh())
+        assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
+        assert int(answer.headers["retry-after"]) > 0
+        answer = await _in_time(client.rpc("tools/list"))
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, -32000)
+        assert int(answer.headers["retry-after"]) > 0
+        assert (await _in_time(client.revoke(client.tokens["refresh_token"]))).status_code == 503
+        page = await _in_time(_pressed(waiting, "Allow"))
+        assert (page.status_code, page.headers["retry-after"]) == (503, "5")
+        assert "cannot write its record" in waiting.page.text
+        assert (await _in_time(client.http.get(f"{server.url}/health"))).status_code == 200
+        said = await _ready(server, 503)
+        assert said.json() == {"status": "not ready", "reason": "audit"}
+        assert server.audit_file.stat().st_size == size
+
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (most, most))
+        await _ready(server, 200)
+        # The refresh stands on the record; its answer was lost, and is repeated.
+        assert (await client.refresh()).status_code == 200
+        assert (await client.rpc("tools/list")).status_code == 200
+        await waiting.open(other.authorization_url(prompt="consent"))
+        await waiting.press("Allow")
+        assert (await other.redeem(waiting.answer["code"])).status_code == 200
+        await place.close()
+        lines = server.audit_file.read_text().splitlines()
+        after = [line["event"] for line in verified_lines(lines)]
+        assert after.count("token.refreshed") == 1
+        assert after.count("token.repeated") == 1
+        assert after.count("token.revoked") == after.count("grant.ended") == 0
+        log = server.log_file.read_text()
+        assert log.count("AUDIT_LOG cannot be written") == 1
+        assert log.count("the audit trail is written again") == 1
         assert "Traceback" not in log
 
 

@@ -11,7 +11,8 @@ from mcp_types import PromptReference, ResourceTemplateReference
 from tests.vocabulary.browser import Browser
 from tests.vocabulary.mcp_clients import sdk_client
 from tests.vocabulary.oauth_client import OAuthClient, connected
-from tests.vocabulary.processes import SandboxProcess, ServerProcess
+from tests.vocabulary.processes import SandboxProcess
+from tests.vocabulary.replicas import Server
 
 pytestmark = pytest.mark.usefixtures("sandbox")
 
@@ -50,15 +51,15 @@ async def resource_error(client: Client, uri: str) -> tuple[int, str]:
 
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
 async def test_a_refused_resource_looks_like_one_that_does_not_exist(
-    server: ServerProcess, mode: str
+    server: Server, mode: str
 ) -> None:
     async with sdk_client(server.mcp_url, VIEWER, mode=mode) as client:
         answers = {await resource_error(client, uri) for uri in ["okta://rbac", *NOWHERE]}
     assert answers == {(-32602, "Resource not found: 'URI'")}
-    assert "Traceback" not in server.log_file.read_text()
+    assert "Traceback" not in server.written
 
 
-async def test_a_refused_prompt_looks_like_one_that_does_not_exist(server: ServerProcess) -> None:
+async def test_a_refused_prompt_looks_like_one_that_does_not_exist(server: Server) -> None:
     async with sdk_client(server.mcp_url, VIEWER, mode="auto") as client:
         for name in ("weekly_posture", "no_such_prompt"):
             with pytest.raises(MCPError) as caught:
@@ -68,7 +69,7 @@ async def test_a_refused_prompt_looks_like_one_that_does_not_exist(server: Serve
 
 @pytest.mark.parametrize(("person", "count"), PROMPTS.items())
 async def test_prompts_are_listed_by_role_and_given(
-    server: ServerProcess, person: str, count: int
+    server: Server, person: str, count: int
 ) -> None:
     async with sdk_client(server.mcp_url, person, mode="auto") as client:
         listed = (await client.list_prompts()).prompts
@@ -82,7 +83,7 @@ async def test_prompts_are_listed_by_role_and_given(
 
 
 @pytest.mark.parametrize("person", PROMPTS)
-async def test_every_resource_can_be_read(server: ServerProcess, person: str) -> None:
+async def test_every_resource_can_be_read(server: Server, person: str) -> None:
     async with sdk_client(server.mcp_url, person, mode="auto") as client:
         listed = {str(each.uri) for each in (await client.list_resources()).resources}
         templates = (await client.list_resource_templates()).resource_templates
@@ -93,7 +94,7 @@ async def test_every_resource_can_be_read(server: ServerProcess, person: str) ->
             assert json.loads(content.text)
 
 
-async def test_who_am_i_is_one_answer_in_two_places(server: ServerProcess) -> None:
+async def test_who_am_i_is_one_answer_in_two_places(server: Server) -> None:
     async with sdk_client(server.mcp_url, SECURITY, mode="auto") as client:
         told = (await client.call_tool("whoami", {})).structured_content
         assert told is not None
@@ -110,7 +111,7 @@ async def values(client: Client, ref: Any, argument: str, beginning: str) -> lis
     return list(given.completion.values)
 
 
-async def test_arguments_are_completed_from_the_organisation(server: ServerProcess) -> None:
+async def test_arguments_are_completed_from_the_organisation(server: Server) -> None:
     async with sdk_client(server.mcp_url, SECURITY, mode="auto") as client:
         person = PromptReference(name="investigate_user")
         assert "hana.help@northwind.example" in await values(client, person, "user", "hana")
@@ -122,7 +123,7 @@ async def test_arguments_are_completed_from_the_organisation(server: ServerProce
 
 @pytest.mark.parametrize("name", ["access_review", "no_such_prompt"])
 async def test_nothing_is_completed_for_a_prompt_that_one_does_not_have(
-    server: ServerProcess, name: str
+    server: Server, name: str
 ) -> None:
     async with sdk_client(server.mcp_url, VIEWER, mode="auto") as client:
         with pytest.raises(MCPError) as caught:
@@ -131,9 +132,7 @@ async def test_nothing_is_completed_for_a_prompt_that_one_does_not_have(
 
 
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
-async def test_a_slow_call_is_heard_of(
-    server: ServerProcess, sandbox: SandboxProcess, mode: str
-) -> None:
+async def test_a_slow_call_is_heard_of(server: Server, sandbox: SandboxProcess, mode: str) -> None:
     heard: list[tuple[float, str | None]] = []
 
     async def note(progress: float, total: float | None, message: str | None) -> None:
@@ -149,7 +148,7 @@ async def test_a_slow_call_is_heard_of(
 
 
 async def test_a_call_ends_when_its_caller_hangs_up(
-    browser: Browser, client: OAuthClient, server: ServerProcess, sandbox: SandboxProcess
+    browser: Browser, client: OAuthClient, server: Server, sandbox: SandboxProcess
 ) -> None:
     await connected(browser, client, VIEWER)
     sandbox.control("faults", {"match": "GET /api/v1/groups", "kind": "slow", "seconds": 30})
@@ -163,5 +162,5 @@ async def test_a_call_ends_when_its_caller_hangs_up(
             await asyncio.sleep(0.05)
 
 
-def _reasons(server: ServerProcess) -> list[str | None]:
+def _reasons(server: Server) -> list[str | None]:
     return [line.get("reason") for line in server.events("tool.called")]

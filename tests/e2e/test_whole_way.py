@@ -6,7 +6,8 @@ import pytest
 
 from tests.vocabulary.browser import Browser
 from tests.vocabulary.oauth_client import REDIRECT_URI, OAuthClient, connected, signed_in
-from tests.vocabulary.processes import SandboxProcess, ServerProcess
+from tests.vocabulary.processes import SandboxProcess
+from tests.vocabulary.replicas import Server
 from tests.vocabulary.roles import SECURITY_ADMIN_TOOLS, SUPER_ADMIN_TOOLS, VIEWER_TOOLS
 
 ROLES = [
@@ -67,7 +68,7 @@ async def test_a_no_ends_at_the_client(
 
 
 async def test_a_refused_tool_and_an_unknown_one_answer_alike(
-    browser: Browser, client: OAuthClient, sandbox: SandboxProcess, server: ServerProcess
+    browser: Browser, client: OAuthClient, sandbox: SandboxProcess, server: Server
 ) -> None:
     """B-01, B-02: same words, nothing asked of Okta, and a line in the audit trail."""
     await connected(browser, client, "Hana Novak")
@@ -199,7 +200,7 @@ async def test_no_token_of_okta_opens_mcp(
 
 
 async def test_a_code_works_once_and_its_reuse_ends_the_grant(
-    browser: Browser, client: OAuthClient, server: ServerProcess
+    browser: Browser, client: OAuthClient, server: Server
 ) -> None:
     """K-02, K-03."""
     await signed_in(browser, client, "Hana Novak")
@@ -225,7 +226,7 @@ async def test_the_consent_form_works_once(browser: Browser, client: OAuthClient
 
 
 async def test_the_audit_trail_tells_the_story_and_no_secret(
-    browser: Browser, client: OAuthClient, server: ServerProcess, sandbox: SandboxProcess
+    browser: Browser, client: OAuthClient, server: Server, sandbox: SandboxProcess
 ) -> None:
     """S-01: every event of the way is there, and nothing that opens anything."""
     await connected(browser, client, "Sami Korhonen")
@@ -248,7 +249,7 @@ async def test_the_audit_trail_tells_the_story_and_no_secret(
         "tool.called",
         "token.refreshed",
     ]
-    written = server.audit_file.read_text() + server.log_file.read_text()
+    written = server.written
     secrets = [
         *(first[name] for name in ("access_token", "refresh_token")),
         *(client.tokens[name] for name in ("access_token", "refresh_token")),

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from okta_mcp.oauth_proxy.errors import TokenError
 from okta_mcp.oauth_proxy.grants import Grants

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from okta_mcp.audit.writer import Audit, AuditFileError
 from okta_mcp.oauth_proxy.health import HealthEndpoint
 from okta_mcp.ops.stopping import Stopping
 from okta_mcp.stores.interface import StoreUnavailableError
@@ -22,7 +23,7 @@ class AwayStore(MemoryStore):
 
 def health_of(store: MemoryStore, stopping: Stopping | None = None) -> HealthEndpoint:
     watched = WatchedStore(store, lambda _: None, lambda: None)
-    return HealthEndpoint(watched, lambda: False, stopping or Stopping())
+    return HealthEndpoint(watched, Audit("-", Clock()), lambda: False, stopping or Stopping())
 
 
 async def readiness(health: HealthEndpoint) -> tuple[int, dict[str, str]]:
@@ -34,6 +35,18 @@ async def test_without_the_store_the_server_lives_but_is_not_ready() -> None:
     health = health_of(AwayStore(Clock()))
     assert await readiness(health) == (503, {"status": "not ready", "reason": "store"})
     assert (await health.get(request_of())).status_code == 200
+
+
+async def test_without_its_audit_trail_the_server_lives_but_is_not_ready() -> None:
+    audit = Audit("/dev/full", Clock())
+    watched = WatchedStore(MemoryStore(Clock()), lambda _: None, lambda: None)
+    health = HealthEndpoint(watched, audit, lambda: False, Stopping())
+    assert await readiness(health) == (200, {"status": "ready"})
+    with pytest.raises(AuditFileError):
+        audit.write("tool.called")
+    assert await readiness(health) == (503, {"status": "not ready", "reason": "audit"})
+    assert (await health.get(request_of())).status_code == 200
+    audit.close()
 
 
 @pytest.mark.parametrize("step", ["leave", "refuse"])
@@ -55,6 +68,7 @@ async def test_a_stop_waits_only_where_somebody_asks_for_readiness() -> None:
 async def test_nothing_but_the_one_word_is_said() -> None:
     for is_away, word in ((False, "ok"), (True, "degraded")):
         watched = WatchedStore(MemoryStore(Clock()), lambda _: None, lambda: None)
-        health = HealthEndpoint(watched, lambda away=is_away: away, Stopping())
+        audit = Audit("-", Clock())
+        health = HealthEndpoint(watched, audit, lambda away=is_away: away, Stopping())
         answer = await health.get(request_of())
         assert answer.body == f'{{"status":"{word}"}}'.encode()

@@ -1,10 +1,15 @@
 """Okta's refresh tokens in the store: a newer one is never lost, and none stays at Okta unused."""
 
+import pytest
+
 from okta_mcp.oauth_proxy.upstreams import Upstreams
+from okta_mcp.stores.interface import StoreUnavailableError
+from okta_mcp.stores.memory import MemoryStore
 from okta_mcp.stores.records import Records, Session
 from okta_mcp.stores.sealing import Sealer
 from tests.oauth_proxy.conftest import RevokingLogin
 from tests.vocabulary.clock import Clock
+from tests.vocabulary.faulty_store import FaultyStore
 
 ANN = "00uann"
 
@@ -25,6 +30,20 @@ async def test_a_sign_in_that_ended_meanwhile_is_not_brought_back(
     await upstreams.replace(upstream_id, "old", "new")
     assert await upstreams.read(upstream_id) is None
     assert okta_login.revoked == ["old", "new"]
+
+
+@pytest.mark.parametrize("is_done", [False, True], ids=["nothing is done", "the answer is lost"])
+@pytest.mark.parametrize("is_okta_away", [False, True])
+async def test_what_cannot_be_kept_goes_back_to_okta(
+    sealer: Sealer, okta_login: RevokingLogin, clock: Clock, is_done: bool, is_okta_away: bool
+) -> None:
+    store = FaultyStore(MemoryStore(clock))
+    upstreams = Upstreams(Records(store), sealer, okta_login, ttl_seconds=60, now=clock)  # type: ignore[arg-type]
+    okta_login.is_away = is_okta_away
+    store.fail_at(1, is_done=is_done)
+    with pytest.raises(StoreUnavailableError):
+        await upstreams.keep("new")
+    assert okta_login.revoked == ([] if is_okta_away else ["new"])
 
 
 async def test_with_another_key_the_person_signs_in_again(

@@ -300,3 +300,26 @@ async def test_follow_finds_nothing_where_nothing_was_put(store: Store) -> None:
     assert await store.follow(THINGS, "k", "of", OTHERS) is None
     await store.put(THINGS, "ann/1", b"one", ttl_seconds=60)
     assert await store.follow(THINGS, "k", "of", OTHERS) is None
+
+
+NO_KEY_NAMED = [
+    *(b"", b"no JSON", b"\xff", b"[1]", b'"ann/1"', b"[" * 100_000),
+    *(b"{}", b'{"of":null}', b'{"of":1}', b'{"of":{"of":"ann/1"}}'),
+]
+
+
+@pytest.mark.parametrize("value", NO_KEY_NAMED, ids=lambda value: repr(value[:20]))
+async def test_follow_finds_nothing_where_no_key_is_named(store: Store, value: bytes) -> None:
+    """And a bad value is no reason to think that the store is away."""
+    await store.put(THINGS, "k", value, ttl_seconds=60)
+    await store.put(OTHERS, "ann/1", b"one", ttl_seconds=60)
+    assert await store.follow(THINGS, "k", "of", OTHERS) is None
+
+
+@pytest.mark.parametrize("late_seconds", [0, 1, 1_000_000])
+async def test_a_value_whose_end_is_over_when_it_comes_is_written_and_gone(
+    store: Store, late_seconds: int
+) -> None:
+    await store.put(THINGS, "k", b"one", ttl_seconds=60)
+    assert await store.put(THINGS, "k", b"two", ttl_seconds=-late_seconds)
+    assert await store.get(THINGS, "k") is None

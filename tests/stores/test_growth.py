@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 
+from msgspec import structs
 from redis.asyncio import Redis
 
 from okta_mcp.stores.interface import Store
@@ -59,7 +60,7 @@ async def login(records: Records, clock: Clock, number: int) -> None:
     await records.grants.put(grant.key, grant, 60)
     await records.codes.put(name, code, 60)
     assert await records.mark_used(name, code, DAY)
-    assert await records.grants.swap(grant.key, grant, replace(grant, redeemed=True), DAY)
+    assert await records.grants.swap(grant.key, grant, structs.replace(grant, redeemed=True), DAY)
     for generation in range(2):
         token = f"{generation}{name}"
         await records.access_tokens.put(token, AccessToken(grant.key, SCOPES, 0, now), 3600)

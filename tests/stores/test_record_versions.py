@@ -6,11 +6,12 @@ grows: a kind or a field is added to it, nothing in it is changed or taken away.
 
 import json
 import logging
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 
 from okta_mcp.stores.interface import Kind
 from okta_mcp.stores.memory import MemoryStore
@@ -112,8 +113,7 @@ async def test_a_swap_of_another_record_still_fails_whatever_its_spelling(
     assert (await stored(store, records.grants.kind))["generation"] == GRANT["generation"]
 
 
-@dataclass(frozen=True, slots=True)
-class NewerGrant:
+class NewerGrant(msgspec.Struct, frozen=True):
     """What a later version might make of a grant: fields more, each with a default."""
 
     key: str
@@ -137,10 +137,15 @@ async def test_two_versions_take_turns_at_one_record(store: MemoryStore, records
         assert seen == replace(frozen, generation=generation + 1)
 
 
-BROKEN = [b"", b"no json", b"[]", b'{"key": 1}', b"\xff", b'{"key": "a"']
+BROKEN = [
+    *(b"", b"no json", b"[]", b'{"key": 1}', b"\xff", b'{"key": "a"'),
+    KEPT["grants"].replace("Ann", "A").encode().replace(b'"A"', b'"\xff"'),
+    KEPT["grants"].replace('"generation":2', '"generation":"2"').encode(),
+    KEPT["grants"].replace("{", '{"deep":' + "[" * 100_000, 1).encode(),
+]
 
 
-@pytest.mark.parametrize("value", BROKEN, ids=ascii)
+@pytest.mark.parametrize("value", BROKEN, ids=range(len(BROKEN)))
 async def test_a_value_that_is_no_record_counts_as_absent(
     store: MemoryStore, records: Records, value: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import AsyncIterator
-from dataclasses import fields, is_dataclass
-from typing import Any
+from dataclasses import is_dataclass
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
@@ -31,8 +31,11 @@ PURPOSES = {
 
 def sealed_names(record: Any) -> set[str]:
     """The sealed fields of a record, and of records in it."""
-    names = {each.name for each in fields(record) if "sealed" in each.name}
-    inner = [each.type for each in fields(record) if is_dataclass(each.type)]
+    types = get_type_hints(record)
+    names = {name for name in types if "sealed" in name}
+    inner = [
+        part for each in types.values() for part in (each, *get_args(each)) if is_dataclass(part)
+    ]
     return names.union(*(sealed_names(each) for each in inner))
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -105,6 +106,15 @@ async def test_many_quick_verbs_of_one_request_do_not_make_the_store_away(watch:
             await watch.put()
     assert not watch.store.is_away
     assert watch.heard == []
+
+
+async def test_a_busy_process_is_not_taken_for_a_slow_store(watch: Watch) -> None:
+    """What waits for the event loop has not waited for the store."""
+    with store_time(0.05):
+        for _ in range(3):
+            asyncio.get_running_loop().call_soon(time.sleep, 0.04)
+            await watch.put()
+    assert not watch.store.is_away
 
 
 async def test_a_scan_is_bounded_by_the_time_of_the_store_alone(watch: Watch) -> None:

@@ -117,6 +117,11 @@ class ServerProcess:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
+    @property
+    def written(self) -> str:
+        """All that is in its trail and its log."""
+        return self.audit_file.read_text() + self.log_file.read_text()
+
     def events(self, name: str | None = None) -> list[dict[str, Any]]:
         """The audit trail so far, or the events of one name."""
         lines = [json.loads(line) for line in self.audit_file.read_text().splitlines()]

@@ -1,6 +1,7 @@
 """Several servers with one public URL: who sends to it reaches them in turn, or through nginx."""
 
 import contextlib
+import heapq
 import itertools
 import os
 import shutil
@@ -78,6 +79,35 @@ class InTurn(httpx.AsyncBaseTransport):
 
 
 @dataclass
+class ServerGroup:
+    """Several servers with one public URL, to be used like the one of a `ServerProcess`."""
+
+    url: str
+    servers: list[ServerProcess]
+
+    @property
+    def mcp_url(self) -> str:
+        return f"{self.url}/mcp"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return self.servers[0].environment
+
+    @property
+    def written(self) -> str:
+        """All that is in their trails and their logs."""
+        return "".join(server.written for server in self.servers)
+
+    def events(self, name: str | None = None) -> list[dict[str, Any]]:
+        """The audit trails so far, as one in the order of time, or the events of one name."""
+        trails = [server.events(name) for server in self.servers]
+        return list(heapq.merge(*trails, key=lambda event: event["time"]))
+
+
+Server = ServerProcess | ServerGroup
+
+
+@dataclass
 class Replicas:
     """The servers behind `url`; `to` names those that a client or browser reaches in turn."""
 
@@ -101,7 +131,8 @@ class Replicas:
         )
 
     def http(self, *to: int) -> httpx.AsyncClient:
-        ports = [httpx.URL(self.servers[index].url).port or 0 for index in to or (0, 1)]
+        chosen = [self.servers[index] for index in to] or self.servers
+        ports = [httpx.URL(server.url).port or 0 for server in chosen]
         mounts = {self.url: InTurn(ports)}
         self._opened.append(httpx.AsyncClient(mounts=mounts, timeout=30, verify=PLAIN))
         return self._opened[-1]
