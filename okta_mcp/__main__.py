@@ -13,16 +13,20 @@ from okta_mcp import __version__
 class _Verbs(click.Group):
     """Imports a verb's module only when the verb is used: `--help` loads no web server."""
 
-    _serving = ("serve",)
+    _serving = ("doctor", "serve")
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted([*super().list_commands(ctx), *self._serving])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name == "serve":
-            from okta_mcp.oauth_proxy.server import serve
+            from okta_mcp.serving.command import serve
 
             return serve
+        if cmd_name == "doctor":
+            from okta_mcp.doctor_commands import doctor
+
+            return doctor
         return super().get_command(ctx, cmd_name)
 
 
@@ -103,7 +107,7 @@ def check(file: Path) -> None:
 def explain(
     person: str, tool: str, policy_file: Path | None, groups: str | None, env_file: Path
 ) -> None:
-    """Say why PERSON (login or id) may or may not use TOOL.
+    """Say why PERSON (login or id, or the name of a service) may or may not use TOOL.
 
     Exit status 0: may, 1: may not, 2: cannot tell.
     """

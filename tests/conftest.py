@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from tests.vocabulary.browser import Browser
+from tests.vocabulary.client_environments import Environments
 from tests.vocabulary.oauth_client import OAuthClient
 from tests.vocabulary.processes import (
     SandboxProcess,
@@ -45,6 +46,12 @@ def server(
     environment = shared_sandbox.settings_for_server() | rates
     with running_server(folder, server_port, environment) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def environments(pytestconfig: pytest.Config) -> Environments:
+    """Where the real clients are installed."""
+    return Environments(pytestconfig.cache.mkdir("clients"))
 
 
 @pytest.fixture

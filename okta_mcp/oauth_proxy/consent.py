@@ -18,13 +18,10 @@ from okta_mcp.oauth_proxy.errors import PageError
 from okta_mcp.oauth_proxy.forms import FORM_TTL_SECONDS, Form
 from okta_mcp.oauth_proxy.grants import Grants
 from okta_mcp.oauth_proxy.parameters import ParametersError, form_parameters, query_parameters
-from okta_mcp.oauth_proxy.rates import address_of
-from okta_mcp.oauth_proxy.refusals import Refusals
 from okta_mcp.oauth_proxy.register import USED_CLIENT_SECONDS
 from okta_mcp.oauth_proxy.responses import CONSENT_FORM, Responses
 from okta_mcp.oauth_proxy.scopes import NoScopeLeftError, cut_with_role
 from okta_mcp.oauth_proxy.sessions import Sessions
-from okta_mcp.oauth_proxy.trace import reference_of, trace
 from okta_mcp.okta.directory import (
     DirectoryUnavailableError,
     PersonInactiveError,
@@ -34,6 +31,9 @@ from okta_mcp.pages import Consent
 from okta_mcp.rbac.families import FAMILIES, OFFLINE_ACCESS
 from okta_mcp.rbac.policy import Policy, Role
 from okta_mcp.rbac.roles import LiveRoles
+from okta_mcp.serving.rates import address_of
+from okta_mcp.serving.refusals import Refusals
+from okta_mcp.serving.trace import reference_of, trace
 from okta_mcp.stores.interface import StoreFullError, StoreUnavailableError
 from okta_mcp.stores.records import (
     CheckedRequest,

@@ -14,8 +14,8 @@ from okta_mcp.oauth_proxy.client_documents import document_host, is_document_url
 from okta_mcp.oauth_proxy.errors import PageError
 from okta_mcp.oauth_proxy.forms import Form, Forms
 from okta_mcp.oauth_proxy.redirect_uris import redirect_target
-from okta_mcp.oauth_proxy.trace import reference_of
 from okta_mcp.pages import Button, ClientView, Pages
+from okta_mcp.serving.trace import reference_of
 from okta_mcp.stores.records import Client
 
 CONSENT_FORM = "consent"
