@@ -1,5 +1,6 @@
 """The command tree: `okta-mcp VERB ...`, or `python -m okta_mcp VERB ...` from a checkout."""
 
+import difflib
 import json
 import sys
 from pathlib import Path
@@ -28,6 +29,16 @@ class _Verbs(click.Group):
 
             return doctor
         return super().get_command(ctx, cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            close = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
+            hint = f" Did you mean {close[0]}?" if close else ""
+            verbs = ", ".join(self.list_commands(ctx))
+            raise click.UsageError(f"There is no verb {args[0]}.{hint} Verbs: {verbs}.", ctx)
+        return super().resolve_command(ctx, args)
 
 
 @click.group(cls=_Verbs)

@@ -7,13 +7,31 @@ from collections.abc import Callable
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx2
+from mcp_types import (
+    CLIENT_CAPABILITIES_META_KEY,
+    CLIENT_INFO_META_KEY,
+    PROTOCOL_VERSION_META_KEY,
+)
 
+from okta_mcp import __version__
 from okta_mcp.client.errors import UnreachableError
+from okta_mcp.client.registration import CLIENT_NAME
 
 USUAL_PATH = "/mcp"
 PROBE_TIMEOUT_SECONDS = 10
-_PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
-_HEADERS = {"Accept": "application/json, text/event-stream"}
+# The first message of a revision without a handshake; an older server answers it with an error.
+_REVISION, _METHOD = "2026-07-28", "server/discover"
+_META = {
+    PROTOCOL_VERSION_META_KEY: _REVISION,
+    CLIENT_INFO_META_KEY: {"name": CLIENT_NAME, "version": __version__},
+    CLIENT_CAPABILITIES_META_KEY: {},
+}
+_PROBE = {"jsonrpc": "2.0", "id": 1, "method": _METHOD, "params": {"_meta": _META}}
+_HEADERS = {
+    "Accept": "application/json, text/event-stream",
+    "MCP-Protocol-Version": _REVISION,
+    "Mcp-Method": _METHOD,
+}
 
 
 async def complete_url(url: str, has_login: Callable[[str], bool]) -> str:
@@ -44,7 +62,7 @@ async def answers_mcp(url: str) -> bool:
     """
     try:
         async with httpx2.AsyncClient(timeout=PROBE_TIMEOUT_SECONDS) as http:
-            response = await http.post(url, json=_PING, headers=_HEADERS)
+            response = await http.post(url, json=_PROBE, headers=_HEADERS)
     except httpx2.HTTPError as error:
         raise UnreachableError(f"Cannot reach {url}: {error or type(error).__name__}") from error
     if response.status_code >= 500 or response.status_code == 429:

@@ -44,6 +44,8 @@ async def identity(client: Client) -> dict[str, Any] | None:
 
     None for a server that has no such resource, or one of another shape.
     """
+    if client.server_capabilities.resources is None:
+        return None
     try:
         contents = (await client.read_resource(IDENTITY_URI)).contents
     except MCPError:

@@ -7,6 +7,7 @@ the server's origin. Never accepts an endpoint that would send a code or token o
 another computer, or that is no web address at all: the browser opens what stands there.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TypeVar
@@ -32,6 +33,7 @@ from okta_mcp.client.errors import LoginError, UnreachableError
 from okta_mcp.client.store import AuthorizationServer
 
 GRANT_TYPES = ("authorization_code", "refresh_token")
+_INSUFFICIENT_SCOPE = re.compile(r'\berror="?insufficient_scope\b')
 _LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 Document = TypeVar("Document", bound=BaseModel)
 
@@ -50,6 +52,11 @@ def is_safe_address(url: str, *, server_url: str) -> bool:
     if parts.scheme == "https":
         return bool(parts.hostname)
     return parts.scheme == "http" and is_loopback(url) and is_loopback(server_url)
+
+
+def wants_more_scope(headers: Mapping[str, str]) -> bool:
+    """Whether a 403 says that a token with more scopes would do (RFC 6750 section 3.1)."""
+    return _INSUFFICIENT_SCOPE.search(headers.get("www-authenticate", "")) is not None
 
 
 async def discover(

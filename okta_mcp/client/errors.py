@@ -69,10 +69,15 @@ class WrongUsageError(ClientError):
 
 
 class LoginRequiredError(ClientError):
-    """The server answered 401 and no stored token helps; `challenge` are its headers."""
+    """The server answered 401, or 403 for want of scopes, and no stored token helps.
+
+    `challenge` are its headers; `was_admitted` says that the token which it refuses now had opened
+    something before.
+    """
 
     exit_status = 2
 
-    def __init__(self, challenge: Mapping[str, str]) -> None:
+    def __init__(self, challenge: Mapping[str, str], *, was_admitted: bool = False) -> None:
         super().__init__("The server asks for a log-in.")
         self.challenge = challenge
+        self.was_admitted = was_admitted

@@ -9,7 +9,7 @@ ends the log-in.
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 import anyio
@@ -24,7 +24,7 @@ from okta_mcp.client.callback import (
     open_callback,
     own_address,
 )
-from okta_mcp.client.discovery import discover
+from okta_mcp.client.discovery import discover, wants_more_scope
 from okta_mcp.client.errors import (
     ClientError,
     DeniedError,
@@ -90,6 +90,8 @@ async def log_in(
         UnreachableError: the authorization server could not be used.
     """
     server = await discover(http, server_url, challenge)
+    if wants_more_scope(challenge):
+        server = _widened(server, stored)
     known = _known(stored, server, client)
     if known is None and not client.client_id and server.registration_endpoint is None:
         raise not_registrable(server, browser.callback_port)
@@ -100,6 +102,13 @@ async def log_in(
         with anyio.move_on_after(BROWSER_WAIT_SECONDS):
             return await _finished(http, server_url, attempt, await callback.answer(), now)
     raise LoginError(f"Nobody logged in within {BROWSER_WAIT_SECONDS // 60} minutes.")
+
+
+def _widened(server: AuthorizationServer, stored: Login | None) -> AuthorizationServer:
+    """Asks for what the challenge names and for what the token had already, not for less."""
+    had = (stored.tokens.scope if stored and stored.tokens else None) or ""
+    scope = dict.fromkeys([*had.split(), *(server.scope or "").split()])
+    return replace(server, scope=" ".join(scope) or None)
 
 
 async def _finished(

@@ -15,8 +15,10 @@ from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from mcp_types import Implementation
+from pydantic import ValidationError
 
 from okta_mcp import __version__
+from okta_mcp.client.discovery import wants_more_scope
 from okta_mcp.client.errors import ClientError, LoginError, LoginRequiredError, UnreachableError
 from okta_mcp.client.login import Browser, log_in
 from okta_mcp.client.registration import CLIENT_NAME, EnteredClient
@@ -27,6 +29,8 @@ from okta_mcp.client.tokens import ClientForgottenError, GrantRefusedError, refr
 REFRESH_MARGIN_SECONDS = 60
 OAUTH_TIMEOUT_SECONDS = 30
 MCP_READ_TIMEOUT_SECONDS = 300
+# A server may ask for more scopes than before, or name another authorization server, but not for ever.
+MOST_LOGINS = 2
 REFUSED_AT_ONCE = "The server refuses the token that it has just issued."
 
 Result = TypeVar("Result")
@@ -58,15 +62,16 @@ class Session:
         Raises:
             ClientError: any of its kinds; `work`'s own MCPError is the work's affair.
         """
-        try:
-            return await self.attempt(work)
-        except LoginRequiredError as refusal:
-            challenge = refusal.challenge
-        await self.log_in(challenge)
-        try:
-            return await self.attempt(work)
-        except LoginRequiredError:
-            raise LoginError("The server refuses the token that it has just issued.") from None
+        logins = 0
+        while True:
+            try:
+                return await self.attempt(work)
+            except LoginRequiredError as refusal:
+                if logins == MOST_LOGINS or (logins and not refusal.was_admitted):
+                    raise LoginError(REFUSED_AT_ONCE) from None
+                challenge = refusal.challenge
+            await self.log_in(challenge)
+            logins += 1
 
     async def log_in(self, challenge: Mapping[str, str]) -> None:
         """Send the person to the browser and keep what comes of it.
@@ -194,6 +199,7 @@ class BearerAuth(httpx2.Auth):
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._was_admitted = False
         self.last_error_status: int | None = None
 
     async def async_auth_flow(
@@ -202,7 +208,8 @@ class BearerAuth(httpx2.Auth):
         """Called by httpx2 for each request.
 
         Raises:
-            LoginRequiredError: the server answered 401 and no stored token helps.
+            LoginRequiredError: the server answered 401 and no stored token helps, or 403 because
+                the token has too few scopes (RFC 6750 section 3.1).
         """
         tokens = await self._session.usable_tokens()
         response = yield _authorized(request, tokens)
@@ -211,9 +218,13 @@ class BearerAuth(httpx2.Auth):
             if tokens is not None:
                 response = yield _authorized(request, tokens)
         if response.status_code == 401:
-            raise LoginRequiredError(response.headers)
+            raise LoginRequiredError(response.headers, was_admitted=self._was_admitted)
+        if response.status_code == 403 and wants_more_scope(response.headers):
+            raise LoginRequiredError(response.headers, was_admitted=True)
         if response.status_code >= 400:
             self.last_error_status = response.status_code
+        elif tokens is not None:
+            self._was_admitted = True
 
 
 def _authorized(request: httpx2.Request, tokens: Tokens | None) -> httpx2.Request:
@@ -241,6 +252,9 @@ def _cause(error: Exception, server_url: str, http_status: int | None) -> Except
             return UnreachableError(
                 f"{server_url} does not answer as an MCP server: {leaf}{status}"
             )
+        if isinstance(leaf, ValidationError):
+            # Without its own words, which quote what the server sent.
+            return UnreachableError(f"{server_url} answered something that is not MCP.")
         if isinstance(leaf, httpx2.HTTPError):
             return UnreachableError(f"Cannot reach {server_url}: {leaf or type(leaf).__name__}")
     return error

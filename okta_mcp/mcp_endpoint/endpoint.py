@@ -18,7 +18,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from mcp.shared.inbound import InboundLadderRejection, classify_inbound_request
+from mcp.shared.inbound import (
+    ERROR_CODE_HTTP_STATUS,
+    InboundLadderRejection,
+    classify_inbound_request,
+)
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -129,7 +133,8 @@ class McpEndpoint:
         judged = verdict(message, principal, self._policy)
         if judged.answer is not None:
             self._audited(request, message, principal, judged, None)
-            await _json(judged.answer)(request.scope, request.receive, send)
+            answer = _json(judged.answer, status=_status(request, judged.answer))
+            await answer(request.scope, request.receive, send)
             return
         await self._dispatched(request, send, message, principal, judged)
 
@@ -286,11 +291,25 @@ def _check_routing_headers(request: Request, message: Message) -> None:
 
     The decision is on the body; something in between may have decided on the headers.
     """
-    if request.headers.get("mcp-protocol-version") not in MODERN_PROTOCOL_VERSIONS:
+    if not _is_modern(request):
         return
     route = classify_inbound_request(message.raw, headers=request.headers)
     if isinstance(route, InboundLadderRejection):
         raise MessageError(route.code, route.message, message.request_id)
+
+
+def _is_modern(request: Request) -> bool:
+    """Whether the request says that it is of a revision without a handshake, 2026-07-28 or later."""
+    return request.headers.get("mcp-protocol-version") in MODERN_PROTOCOL_VERSIONS
+
+
+def _status(request: Request, refusal: dict[str, Any]) -> int:
+    """The status of a refusal: its code's in the revisions that give codes one, else 200.
+
+    What is behind answers so too: a refused tool must look like one that does not exist.
+    """
+    code = refusal["error"]["code"]
+    return ERROR_CODE_HTTP_STATUS.get(code, 200) if _is_modern(request) else 200
 
 
 class _Collected:

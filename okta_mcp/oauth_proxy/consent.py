@@ -343,19 +343,27 @@ class ConsentEndpoint:
         self._audit.write(
             "consent.denied",
             "refused",
-            reason=form.error,
+            reason=form.reason or form.error,
             user_id=session.user_id if session else None,
             login=session.login if session else None,
             client_id=checked.client_id,
             redirect_uri=checked.redirect_uri,
             **trace(request),
         )
-        description = (
-            "the person did not allow it"
-            if form.error == "access_denied"
-            else "the sign-in could not be finished"
+        return self._responses.refused(
+            checked.redirect_uri, checked.state, form.error, _what_ended(form)
         )
-        return self._responses.refused(checked.redirect_uri, checked.state, form.error, description)
+
+
+def _what_ended(form: Form) -> str:
+    """What the client hears of it: no more than that, the page has told the person."""
+    if form.reason is None:
+        return "the person did not allow it"
+    if form.reason == "no_role":
+        return "none of the person's groups gives access to this server"
+    if form.error == "access_denied":
+        return "the person was not let in"
+    return "the sign-in could not be finished"
 
 
 def _consent_key(checked: CheckedRequest, session: Session, scopes: tuple[str, ...]) -> str:

@@ -4,6 +4,7 @@ With `routes.py`, `app.py` and the shared half in `serving/` this is the composi
 place where settings, concrete stores and libraries meet. Nothing is connected or started here.
 """
 
+import logging
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ from okta_mcp.serving.okta_access import okta_access, okta_login, private_key
 from okta_mcp.serving.workers import Worker
 from okta_mcp.settings import Settings
 from okta_mcp.stores.sealing import signing_keys
+
+log = logging.getLogger("okta_mcp")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +94,12 @@ def assembled(
         counts=shared.counts,
     )
     on_offer = offer(shared, okta.api)
+    if on_offer.policy.services and settings.keeps_sign_ins:
+        log.warning(
+            "OKTA_API_AUTH=%s works with the sign-in of a person, which services do not have: their"
+            " tools that ask Okta will refuse. Set OKTA_API_TOKEN or a service application.",
+            settings.api_auth,
+        )
 
     async def end_person(user_id: str) -> None:
         await grants.end_all(user_id, "account_inactive")

@@ -47,7 +47,12 @@ class Responses:
         reference = reference_of(request)
         if error.finishes is None:
             return self.page(self._words(error, reference, None), status=error.status)
-        form = Form(id=error.finishes.id, request=error.finishes, error=error.finish_code)
+        form = Form(
+            id=error.finishes.id,
+            request=error.finishes,
+            error=error.finish_code,
+            reason=error.reason,
+        )
         sealed, cookie = self.forms.issued(CONSENT_FORM, form)
         button = Button("Back to the application", form_action="/oauth/consent", form_token=sealed)
         response = self.page(self._words(error, reference, button), status=error.status)

@@ -129,7 +129,8 @@ class Introspection:
             log.error(
                 "Okta does not let this server introspect tokens (%d): nobody gets in. Check"
                 " OKTA_CLIENT_ID, OKTA_CLIENT_SECRET and OKTA_TOKEN_ENDPOINT_AUTH_METHOD, or use"
-                " OKTA_TOKEN_CHECK=jwks, which needs none of them.",
+                " OKTA_TOKEN_CHECK=jwks, which needs none of them. Check: okta-mcp doctor --only"
+                " okta.client",
                 status,
             )
         self._is_refused = is_refused

@@ -63,6 +63,8 @@ def build_app(
             " missing. Set OKTA_API_TOKEN or a service application (docs/okta-setup.md)."
         )
     on_offer = offer(shared, api)
+    if on_offer.policy.services:
+        log.warning("[services] of the policy has no effect here: Okta issues the tokens")
     directory = ManagementDirectory(api) if api is not None else None
     roles = live_roles(shared, on_offer.mapping, directory, _nothing_to_end) if directory else None
     server = AuthorizationServer(

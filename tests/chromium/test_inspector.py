@@ -13,6 +13,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -100,23 +101,22 @@ class Here:
         Version 1 may begin two logins at once and then redeem one with the other's verifier, which
         is refused; a person presses again.
         """
+        before = len(self.trail.of("token.issued"))
         for _ in range(_TRIES):
-            issued, refused = (
-                len(self.trail.of("token.issued")),
-                len(self.trail.of("token.refused")),
-            )
+            answers = self._token_answers() + 1
             self.press(button)
             self.logs_in()
-            self.wait(
-                lambda: (
-                    len(self.trail.of("token.issued")) > issued  # noqa: B023 - used at once
-                    or len(self.trail.of("token.refused")) > refused
-                )  # noqa: B023
-            )
-            if len(self.trail.of("token.issued")) > issued:
+            self.wait(partial(self._has_answered, answers))
+            if len(self.trail.of("token.issued")) > before:
                 return
             button = "Connect"
         raise AssertionError(self.trail.of("token.refused"))
+
+    def _has_answered(self, count: int) -> bool:
+        return self._token_answers() >= count
+
+    def _token_answers(self) -> int:
+        return len(self.trail.of("token.issued") + self.trail.of("token.refused"))
 
     def logs_in(self) -> None:
         """The person at the server's own pages, to which the Inspector has led.

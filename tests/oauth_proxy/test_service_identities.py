@@ -13,13 +13,17 @@ from urllib.parse import urlencode
 import httpx
 import jwt
 import pytest
+from starlette.applications import Starlette
 
 from okta_mcp.inventory import inventory, policy_for
+from okta_mcp.oauth_proxy.app import build_app as proxy_app
 from okta_mcp.oauth_proxy.errors import TokenError
 from okta_mcp.oauth_proxy.parameters import Parameters
 from okta_mcp.oauth_proxy.service_assertion import ServiceAssertions
 from okta_mcp.ops.metrics import Metrics
+from okta_mcp.resource_server.app import build_app as resource_server_app
 from okta_mcp.serving.rates import Rates
+from okta_mcp.settings import Settings, load_settings
 from okta_mcp.stores.memory import MemoryStore
 from okta_mcp.stores.records import Records
 from okta_mcp.tools.cursors import SealedCursors
@@ -640,3 +644,33 @@ async def test_nobody_but_the_service_ends_its_token(
     answer = await revoked(local, forms[proof], client.tokens["access_token"])
     assert answer.status_code == (200 if proof == "registered" else 401)
     assert (await client.rpc("ping")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("settings", "build", "said"),
+    [
+        ({"OKTA_API_AUTH": "claims"}, proxy_app, "OKTA_API_AUTH=claims"),
+        (
+            {"OKTA_ISSUER": "{org}/oauth2/default", "OKTA_OAUTH_AUDIENCE": "api://default"}
+            | {"AUTH_MODE": "resource-server"},
+            resource_server_app,
+            "[services]",
+        ),
+    ],
+)
+async def test_a_start_says_where_services_can_do_nothing(
+    sandbox: SandboxProcess,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    settings: dict[str, str],
+    build: Callable[[Settings], Starlette],
+    said: str,
+) -> None:
+    values = {name: value.format(org=sandbox.url) for name, value in settings.items()}
+    given = sandbox.settings_for_server() | values
+    given["POLICY_FILE"] = str(policy_file(tmp_path, SERVICES))
+    given["AUDIT_LOG"] = str(tmp_path / "audit.jsonl")
+    overrides = {name.lower(): value for name, value in given.items() if value}
+    app = build(load_settings(env_file=None, overrides=overrides))
+    async with app.router.lifespan_context(app):
+        assert any(said in record.getMessage() for record in caplog.records)
