@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -28,3 +29,10 @@ def test_help_loads_neither_a_web_server_nor_the_sdk() -> None:
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
     assert printed.decode().splitlines()[-1] == "[]"
+
+
+def test_every_verb_is_in_the_list_and_has_help() -> None:
+    listed = CliRunner().invoke(main, ["--help"]).stdout
+    for verb in main.list_commands(click.Context(main)):
+        assert f"\n  {verb} " in listed
+        assert CliRunner().invoke(main, [verb, "--help"]).exit_code == 0
