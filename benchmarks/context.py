@@ -18,9 +18,9 @@ import click
 
 from okta_mcp.inventory import Inventory
 from okta_mcp.oauth_proxy.parts import Parts, assembled
-from okta_mcp.oauth_proxy.sandbox_process import running_sandbox
 from okta_mcp.rbac.families import FAMILY_SCOPES
 from okta_mcp.rbac.policy import Policy
+from okta_mcp.serving.sandbox_process import running_sandbox
 from okta_mcp.settings import load_settings
 from okta_mcp.tools import OktaTool
 from okta_mcp.tools.call import Call, current_call

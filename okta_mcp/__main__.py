@@ -1,9 +1,11 @@
 """The command tree: `okta-mcp VERB ...`, or `python -m okta_mcp VERB ...` from a checkout."""
 
+import difflib
 import json
 import sys
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import click
 
@@ -13,17 +15,37 @@ from okta_mcp import __version__
 class _Verbs(click.Group):
     """Imports a verb's module only when the verb is used: `--help` loads no web server."""
 
-    _serving = ("serve",)
+    # Module, and what the list of verbs says of the verb.
+    _later: ClassVar = {
+        "doctor": ("okta_mcp.doctor_commands", "Check everything that a server depends on."),
+        "serve": ("okta_mcp.serving.command", "Serve MCP and the login."),
+    }
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*super().list_commands(ctx), *self._serving])
+        return sorted([*super().list_commands(ctx), *self._later])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name == "serve":
-            from okta_mcp.oauth_proxy.server import serve
+        if cmd_name not in self._later:
+            return super().get_command(ctx, cmd_name)
+        command: click.Command = getattr(import_module(self._later[cmd_name][0]), cmd_name)
+        return command
 
-            return serve
-        return super().get_command(ctx, cmd_name)
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
+        summaries = {name: summary for name, (_, summary) in self._later.items()}
+        for name, command in self.commands.items():
+            summaries[name] = command.get_short_help_str(limit=60)
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(summaries.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in self.list_commands(ctx) and not args[0].startswith("-"):
+            close = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
+            hint = f" Did you mean {close[0]}?" if close else ""
+            verbs = ", ".join(self.list_commands(ctx))
+            raise click.UsageError(f"There is no verb {args[0]}.{hint} Verbs: {verbs}.", ctx)
+        return super().resolve_command(ctx, args)
 
 
 @click.group(cls=_Verbs)
@@ -103,7 +125,7 @@ def check(file: Path) -> None:
 def explain(
     person: str, tool: str, policy_file: Path | None, groups: str | None, env_file: Path
 ) -> None:
-    """Say why PERSON (login or id) may or may not use TOOL.
+    """Say why PERSON (login or id, or the name of a service) may or may not use TOOL.
 
     Exit status 0: may, 1: may not, 2: cannot tell.
     """

@@ -8,14 +8,13 @@ status: `check` 0 in order, 1 not; `explain` 0 may, 1 may not, 2 cannot tell.
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
 import httpx
 
 from okta_mcp.inventory import Inventory, inventory, policy_for
-from okta_mcp.oauth_proxy.okta_access import own_api
 from okta_mcp.okta.api import OktaApi
 from okta_mcp.okta.directory import (
     DirectoryUnavailableError,
@@ -27,11 +26,12 @@ from okta_mcp.okta.directory import (
 from okta_mcp.okta.errors import OktaError
 from okta_mcp.okta.ids import InvalidArgumentError, user_segment
 from okta_mcp.okta.text import clean_text
-from okta_mcp.rbac.explanation import Explanation, explained
+from okta_mcp.rbac.explanation import Explanation, explained, explained_service
 from okta_mcp.rbac.limits import suggestion
 from okta_mcp.rbac.policy import COMPONENTS, NOBODY, Policy, Role
 from okta_mcp.rbac.policy_file import PolicyError, groups_by_role
 from okta_mcp.rbac.roles import is_group_id
+from okta_mcp.serving.okta_access import own_api
 from okta_mcp.settings import (
     Settings,
     SettingsError,
@@ -69,7 +69,7 @@ def check(file: Path) -> int:
             click.echo(problem, err=True)
         return 1
     click.echo(f"{file}: in order\n")
-    for line in [*_counts(policy), *_nobodys(policy), *_limits(policy)]:
+    for line in [*_counts(policy), *_nobodys(policy), *_limits(policy), *_services(policy)]:
         click.echo(line)
     differences = list(_differences(policy, policy_for(offered, None)))
     click.echo("\nDifferent from the shipped policy" + (":" if differences else ": nothing"))
@@ -81,7 +81,10 @@ def check(file: Path) -> int:
 def explain(
     person: str, tool: str, *, policy_file: Path | None, groups: str | None, env_file: Path | None
 ) -> int:
-    """Print why a person may or may not use a tool; the exit status."""
+    """Print why a person may or may not use a tool; the exit status.
+
+    The name of a service in the policy is that service, unless groups are given: it has none.
+    """
     try:
         settings = load_role_settings(env_file)
         path = policy_file or settings.policy_file
@@ -90,6 +93,10 @@ def explain(
         if policy.least_role("tools", tool) is None:
             known = policy.table()["tools"]
             raise CannotTellError(f"there is no tool {tool}{suggestion(tool, known)}")
+        service = policy.services.get(person) if groups is None else None
+        if service is not None:
+            explanation = explained_service(policy, service, tool)
+            return _told(f"the service {service.name}", tool, explanation, path)
         if groups is None:
             found = asyncio.run(_in_okta(person, load_settings(env_file=env_file)))
         else:
@@ -104,8 +111,8 @@ def explain(
     if found.membership is None:
         return _told_of_inactive(found, tool)
     explanation = explained(policy, mapped, found.membership, tool)
-    _print(found, tool, explanation, "the shipped policy" if path is None else str(path))
-    return MAY if explanation.is_allowed else MAY_NOT
+    with_status = replace(explanation, facts=(("status", found.status), *explanation.facts))
+    return _told(found.shown, tool, with_status, path)
 
 
 def _offered() -> Inventory:
@@ -162,16 +169,17 @@ def _told_of_inactive(found: _Person, tool: str) -> int:
     return MAY_NOT
 
 
-def _print(found: _Person, tool: str, explanation: Explanation, policy: str) -> None:
+def _told(shown: str, tool: str, explanation: Explanation, path: Path | None) -> int:
     verdict = "may" if explanation.is_allowed else "may not"
-    click.echo(f"{clean_text(found.shown, 200)} {verdict} use {tool}.\n")
-    facts = [("status", found.status), *explanation.facts, ("policy", policy)]
-    for name, fact in facts:
+    click.echo(f"{clean_text(shown, 200)} {verdict} use {tool}.\n")
+    policy = "the shipped policy" if path is None else str(path)
+    for name, fact in (*explanation.facts, ("policy", policy)):
         click.echo(f"  {name:<9} {clean_text(fact, 2000)}")
     if explanation.is_allowed:
         click.echo("\nA client has the tool only if its token has the scopes.")
     else:
         click.echo(f"\nTo change it: {'; '.join(explanation.fixes)}.")
+    return MAY if explanation.is_allowed else MAY_NOT
 
 
 def _counts(policy: Policy) -> list[str]:
@@ -210,6 +218,16 @@ def _limits(policy: Policy) -> list[str]:
         for tool, sentences in tools.items()
     ]
     return ["", "Limits: none"] if not told else ["", "Limits:", *told]
+
+
+def _services(policy: Policy) -> list[str]:
+    told = [
+        f"  {service.name}: {service.role}; {' '.join(service.scopes)};"
+        f" {'; '.join(str(key) for key in service.keys)}"
+        + (f"; {service.description}" if service.description else "")
+        for service in policy.services.values()
+    ]
+    return ["", "Services: none"] if not told else ["", "Services:", *told]
 
 
 def _differences(policy: Policy, shipped: Policy) -> list[str]:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from tests.vocabulary.browser import Browser
+from tests.vocabulary.client_environments import Environments
 from tests.vocabulary.oauth_client import OAuthClient
 from tests.vocabulary.processes import (
     SandboxProcess,
@@ -67,6 +68,12 @@ def single_server(
 def server(single_server: ServerProcess) -> ServerProcess:
     """The server of the tests; tests/e2e has it twice."""
     return single_server
+
+
+@pytest.fixture(scope="session")
+def environments(pytestconfig: pytest.Config) -> Environments:
+    """Where the real clients are installed."""
+    return Environments(pytestconfig.cache.mkdir("clients"))
 
 
 @pytest.fixture

@@ -124,8 +124,9 @@ def test_each_placeholder_of_the_sample_is_refused(tmp_path: Path) -> None:
         if any(mark in value for mark in PLACEHOLDER_MARKS)
     }
     assert {"OKTA_ORG_URL", "OKTA_CLIENT_ID", "OKTA_CLIENT_SECRET"} <= set(placeholders)
+    values = sample_in_use() | {"GROUP_TO_ROLE_VIEWER": "staff"}
     with pytest.raises(SettingsError) as refusal:
-        load_settings(env_file=env_file(tmp_path, sample_in_use()))
+        load_settings(env_file=env_file(tmp_path, values))
     refused = {line.partition(":")[0] for line in refusal.value.problems}
     assert refused == set(placeholders)
     assert not any(value in str(refusal.value) for value in placeholders.values())

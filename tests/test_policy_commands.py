@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from okta_mcp.__main__ import main
 from tests.vocabulary.processes import SandboxProcess, free_port
+from tests.vocabulary.service import entry, key_pair, policy_file, private_pem
 
 HANA = "hana.help@northwind.example"
 SHIPPED = files("okta_mcp.rbac").joinpath("default_policy.toml").read_text(encoding="utf-8")
@@ -21,6 +22,8 @@ OWN = (
     ).replace('list_okta_user_factors = "security-admin"', 'list_okta_user_factors = "help-desk"')
     + "[limits.viewer.get_okta_event_logs]\nwindow_days = 7\nlimit = 100\nq = false\n"
 )
+
+SERVICE = entry(scopes=["okta.users.read"], description="Runs the playbooks")
 
 Run = Callable[..., Result]
 
@@ -102,6 +105,52 @@ def test_the_shipped_policy_is_a_file_in_order_without_differences(
     assert "Different from the shipped policy: nothing" in result.stdout
 
 
+def test_services_are_listed_with_role_scopes_and_keys(run: Run, tmp_path: Path) -> None:
+    result = run("check", str(policy_file(tmp_path, SERVICE)))
+    assert result.exit_code == 0
+    [told] = [line for line in result.stdout.splitlines() if "soar-playbooks" in line]
+    assert told.startswith("  soar-playbooks: viewer; okta.users.read; EC P-256 (ES256, sha256 ")
+    assert told.endswith("; Runs the playbooks")
+
+
+def test_a_services_private_key_is_a_fault_and_stays_secret(run: Run, tmp_path: Path) -> None:
+    wrong = entry(public_key=private_pem(key_pair()))
+    result = run("check", str(policy_file(tmp_path, wrong)))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "[services.soar-playbooks] public_key: is a private or secret key" in result.stderr
+    assert private_pem(key_pair()).splitlines()[1] not in result.stderr
+
+
+# --- explain, for a service ---
+
+
+@pytest.mark.parametrize(
+    ("tool", "status", "told"),
+    [
+        ("list_okta_users", 0, "the service soar-playbooks may use list_okta_users."),
+        ("list_okta_users", 0, "role      viewer, by [services.soar-playbooks] of the policy file"),
+        ("list_okta_users", 0, "service   Runs the playbooks"),
+        ("list_okta_groups", 1, "add what the tool needs to scopes in [services.soar-playbooks]"),
+        ("list_okta_user_factors", 1, "give it the role security-admin in [services.soar-pla"),
+        ("get_okta_usr", 2, "no tool get_okta_usr; did you mean get_okta_user?"),
+    ],
+)
+def test_a_service_is_explained_without_a_question_to_okta(
+    run: Run, tmp_path: Path, tool: str, status: int, told: str
+) -> None:
+    path = str(policy_file(tmp_path, SERVICE))
+    result = run("explain", "soar-playbooks", tool, "--policy", path, GROUP_TO_ROLE_VIEWER="staff")
+    assert result.exit_code == status
+    assert told in result.output
+
+
+def test_with_groups_the_name_is_a_persons(run: Run, tmp_path: Path) -> None:
+    path = str(policy_file(tmp_path, SERVICE))
+    words = ["soar-playbooks", "list_okta_groups", "--policy", path, "--groups", "staff"]
+    result = run("explain", *words, GROUP_TO_ROLE_VIEWER="staff")
+    assert (result.exit_code, result.stdout.split()[0]) == (0, "soar-playbooks")
+
+
 # --- explain, with given groups ---
 
 
@@ -180,7 +229,7 @@ def test_a_no_says_which_step_said_it_and_what_would_change_it(
 )
 def test_a_yes_says_by_what(run: Run, own: str, groups: str, tool: str, fact: str) -> None:
     result = run(
-        *("explain", "ann", tool, "--groups", groups, "--env-file", "absent"),
+        *("explain", "ann", tool, "--groups", groups),
         GROUP_TO_ROLE_VIEWER="staff",
         POLICY_FILE=own,
     )

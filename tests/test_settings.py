@@ -64,6 +64,9 @@ REFUSED: list[tuple[str, dict[str, str | None]]] = [
     ("OKTA_ORG_URL", {"OKTA_ORG_URL": "https://[northwind"}),
     ("OKTA_ORG_URL", {"OKTA_ORG_URL": "javascript:alert(1)"}),
     ("OKTA_ORG_URL", {"OKTA_ORG_URL": "https://your-org.okta.com"}),
+    ("OKTA_ORG_URL", {"OKTA_ORG_URL": "https://northwind-admin.okta.com"}),
+    ("OKTA_ORG_URL", {"OKTA_ORG_URL": "https://northwind-admin.oktapreview.com"}),
+    ("OKTA_ISSUER", {"OKTA_ISSUER": "https://northwind-admin.okta.com/oauth2/default"}),
     ("OKTA_ISSUER", {"OKTA_ISSUER": "http://northwind.okta.com/oauth2/default"}),
     ("OKTA_ISSUER", {"OKTA_ISSUER": "default"}),
     ("OKTA_CLIENT_ID", {"OKTA_CLIENT_ID": None}),
@@ -181,6 +184,50 @@ def test_every_problem_has_its_line(loaded: Loader) -> None:
         "LOG_LEVEL",
         "OKTA_ORG_URL",
     }
+
+
+def test_what_is_wrong_between_settings_is_said_beside_what_is_wrong_by_itself(
+    loaded: Loader,
+) -> None:
+    problems = loaded.problems(LOG_LEVEL="LOUD", OKTA_API_AUTH="ssws", GROUP_TO_ROLE_VIEWER=None)
+    assert [line.partition(":")[0] for line in problems] == [
+        "LOG_LEVEL",
+        "OKTA_API_TOKEN",
+        "GROUP_TO_ROLE_VIEWER",
+    ]
+
+
+def test_a_rule_has_no_say_about_a_value_that_is_wrong_by_itself(loaded: Loader) -> None:
+    """Neither the redirect URI nor the secret is judged by a PUBLIC_URL that nobody can read."""
+    problems = loaded.problems(
+        PUBLIC_URL="mcp.example.com", OAUTH_REDIRECT_URI="https://mcp.example.com/oauth/callback"
+    )
+    assert [line.partition(":")[0] for line in problems] == ["PUBLIC_URL"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("https://northwind-admin.okta.com", "https://northwind.okta.com"),
+        ("https://northwind-admin.okta-emea.com", "https://northwind.okta-emea.com"),
+    ],
+)
+def test_the_console_is_refused_with_the_address_of_the_organisation(
+    loaded: Loader, wrong: str, right: str
+) -> None:
+    (line,) = loaded.problems(OKTA_ORG_URL=wrong)
+    assert f"the organisation is {right}." in line
+
+
+def test_a_domain_of_its_own_may_end_like_the_console(loaded: Loader) -> None:
+    settings = loaded.settings(OKTA_ORG_URL="https://login-admin.northwind.example")
+    assert settings.okta_org_url == "https://login-admin.northwind.example"
+
+
+def test_an_env_file_that_was_named_has_to_be_there(loaded: Loader, tmp_path: Path) -> None:
+    loaded.settings()
+    with pytest.raises(SettingsError, match=r"--env-file: no such file: .*absent\.env"):
+        load_settings(env_file=tmp_path / "absent.env")
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660])

@@ -23,7 +23,7 @@ EVENTS: dict[str, str] = {
     "consent.denied": "A person said no, or the page could only be left with a no.",
     "consent.forgotten": "A person made this server forget answers that it remembered.",
     "consent.refused": "A consent form was refused, or the person could not be asked.",
-    "token.issued": "A code became an access token, and a refresh token where granted.",
+    "token.issued": "A code, or a service's assertion, became an access token.",
     "token.refreshed": "A refresh token became a new pair.",
     "token.repeated": "A refresh answer that was lost was given again.",
     "token.refused": "The token endpoint refused a request.",

@@ -1,8 +1,8 @@
 """Turns `name=value` from the command line into the arguments of a tool, by its input schema.
 
 Called by `calls`. A value is a string unless the schema says integer, number, boolean, array or
-object (the last two as JSON). The server stays the judge of everything else: what is required,
-which values there are.
+object (the last two as JSON). The server stays the judge of everything else, for example which
+values there are.
 """
 
 import json
@@ -16,11 +16,14 @@ _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, 
 _TYPE_ORDER = ("boolean", "integer", "number", "array", "object", "string")
 
 
-def parse_arguments(texts: Iterable[str], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments for a tool whose `inputSchema` is `schema`.
+def parse_arguments(
+    texts: Iterable[str], schema: Mapping[str, Any], *, of: str = "tool"
+) -> dict[str, Any]:
+    """The arguments for a tool (or what `of` says) whose input schema is `schema`.
 
     Raises:
-        WrongUsageError: not `name=value`, a name given twice or unknown, a value of another type.
+        WrongUsageError: not `name=value`, a name given twice, unknown or missing, a value of
+            another type.
     """
     properties: Mapping[str, Any] = schema.get("properties") or {}
     arguments: dict[str, Any] = {}
@@ -32,21 +35,27 @@ def parse_arguments(texts: Iterable[str], schema: Mapping[str, Any]) -> dict[str
             raise WrongUsageError(f"{name} is given twice.")
         if name not in properties and not schema.get("additionalProperties"):
             known = ", ".join(properties) or "none"
-            raise WrongUsageError(f"The tool has no argument {name}. Its arguments: {known}.")
-        arguments[name] = _value(name, value, _types(properties.get(name, {}), schema))
+            raise WrongUsageError(f"The {of} has no argument {name}. Its arguments: {known}.")
+        arguments[name] = _value(name, value, declared_types(properties.get(name, {}), schema))
+    missing = [name for name in schema.get("required") or () if name not in arguments]
+    if missing:
+        raise WrongUsageError(
+            f"The {of} needs {', '.join(f'{name}=…' for name in missing)}"
+            + (". `call TOOL --help` tells what to put there." if of == "tool" else ".")
+        )
     return arguments
 
 
-def _types(declared: Mapping[str, Any], schema: Mapping[str, Any]) -> set[str]:
+def declared_types(declared: Mapping[str, Any], schema: Mapping[str, Any]) -> set[str]:
     """The JSON types that a property takes; optional ones are declared as `anyOf` with null."""
     reference = declared.get("$ref")
     if isinstance(reference, str) and reference.startswith("#/$defs/"):
         definitions = schema.get("$defs") or {}
         # Definitions do not travel on: one that refers to itself must not loop.
-        return _types(definitions.get(reference.removeprefix("#/$defs/"), {}), {})
+        return declared_types(definitions.get(reference.removeprefix("#/$defs/"), {}), {})
     types: set[str] = set()
     for choice in (*(declared.get("anyOf") or ()), *(declared.get("oneOf") or ())):
-        types |= _types(choice, schema)
+        types |= declared_types(choice, schema)
     named = declared.get("type", ())
     types.update([named] if isinstance(named, str) else named)
     return types

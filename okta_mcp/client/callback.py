@@ -1,28 +1,47 @@
 """The loopback end of the log-in: receives the browser's answer and says what became of it.
 
-Opened by `login` for one log-in, on 127.0.0.1 only (RFC 8252 section 7.3). It takes the first
+Opened by `login` for one log-in, on this computer only (RFC 8252 section 7.3). It takes the first
 request for its path and holds the browser until the log-in is judged, so that the page tells the
 truth. It does not judge, and it never puts a byte of the request into the page unescaped.
 """
 
 import asyncio
-import html
+import errno
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from http import HTTPStatus
 from urllib.parse import parse_qs, urlsplit
 
+from okta_mcp.client import callback_page
+from okta_mcp.client.callback_page import Verdict
 from okta_mcp.client.errors import LoginError
 
-CALLBACK_PATH = "/callback"
 MAX_REQUEST_BYTES = 16 * 1024
 REQUEST_TIMEOUT_SECONDS = 10
 
-_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{heading}</title>
-<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">
-<style>body{{font:1.1rem/1.5 system-ui,sans-serif;max-width:30rem;margin:20vh auto;padding:0 1rem}}
-</style><main><h1>{heading}</h1><p>{text}</p></main></html>"""
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen; port 0 takes any free one. `localhost` means both of its addresses."""
+
+    host: str
+    port: int
+    path: str
+
+    @property
+    def redirect_uri(self) -> str:
+        """The address as an authorization server knows it."""
+        return f"http://{self.host}:{self.port}{self.path}"
+
+
+def own_address(port: int = 0) -> Address:
+    """For a client that registers itself: a port of this moment, by the literal address."""
+    return Address("127.0.0.1", port, "/callback")
+
+
+def entered_address(port: int = 0) -> Address:
+    """For a client that somebody entered by hand, where the URI is compared as a string."""
+    return Address("localhost", port or 3030, "/oauth/callback")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,27 +49,20 @@ class CallbackAnswer:
     """What the browser brought: `parameters` of the query, each with all its values."""
 
     parameters: dict[str, list[str]]
-    _page: "asyncio.Future[tuple[HTTPStatus, str]]"
+    _page: "asyncio.Future[Verdict]"
 
-    def succeed(self) -> None:
-        """Tell the person in the browser that the log-in is complete."""
-        self._settle(HTTPStatus.OK, "You are logged in", "Close this page, go to the terminal.")
-
-    def fail(self, reason: str) -> None:
-        """Tell the person in the browser that the log-in failed, and why."""
-        self._settle(HTTPStatus.BAD_REQUEST, "The log-in did not succeed", reason)
-
-    def _settle(self, status: HTTPStatus, heading: str, text: str) -> None:
-        page = _PAGE.format(heading=html.escape(heading), text=html.escape(text))
+    def show(self, verdict: Verdict) -> None:
+        """Tell the person in the browser what became of it; the first verdict stands."""
         if not self._page.done():
-            self._page.set_result((status, page))
+            self._page.set_result(verdict)
 
 
 class Callback:
     """One open callback; `redirect_uri` carries the port it really listens on."""
 
-    def __init__(self) -> None:
+    def __init__(self, path: str) -> None:
         self.redirect_uri = ""
+        self._path = path
         self._arrived: asyncio.Future[CallbackAnswer] = asyncio.get_running_loop().create_future()
         self._connections: set[asyncio.Task[None]] = set()
 
@@ -67,30 +79,32 @@ class Callback:
         try:
             async with asyncio.timeout(REQUEST_TIMEOUT_SECONDS):
                 head = await reader.readuntil(b"\r\n\r\n")
-            status, page = await self._page(head)
-            writer.write(_response(status, page))
+            writer.write(_response(await self._verdict(head)))
             await writer.drain()
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError, OSError):
             pass
         finally:
             writer.close()
 
-    async def _page(self, head: bytes) -> tuple[HTTPStatus, str]:
+    async def _verdict(self, head: bytes) -> Verdict:
         method, _, rest = head.split(b"\r\n", 1)[0].decode("latin-1").partition(" ")
-        target = urlsplit(rest.rpartition(" ")[0])
-        if method != "GET" or target.path != CALLBACK_PATH:
-            return HTTPStatus.NOT_FOUND, "Not found"
+        try:
+            target = urlsplit(rest.rpartition(" ")[0])
+            parameters = parse_qs(target.query, keep_blank_values=True, max_num_fields=20)
+        except ValueError:
+            return callback_page.NOT_FOUND
+        if method != "GET" or target.path != self._path:
+            return callback_page.NOT_FOUND
         if self._arrived.done():
-            return HTTPStatus.GONE, "This log-in has already been answered."
-        page: asyncio.Future[tuple[HTTPStatus, str]] = asyncio.get_running_loop().create_future()
-        parameters = parse_qs(target.query, keep_blank_values=True, max_num_fields=20)
+            return callback_page.ANSWERED_ALREADY
+        page: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
         self._arrived.set_result(CallbackAnswer(parameters, page))
         return await page
 
     async def finish(self) -> None:
         """Let the page that is due go out, then drop every connection."""
         if self._arrived.done() and not self._arrived.cancelled():
-            self._arrived.result().fail("The log-in was interrupted.")
+            self._arrived.result().show(callback_page.INTERRUPTED)
             await asyncio.sleep(0)
         pending = set(self._connections)
         if pending:
@@ -101,37 +115,60 @@ class Callback:
 
 
 @asynccontextmanager
-async def open_callback(port: int) -> AsyncIterator[Callback]:
-    """Listen on 127.0.0.1:`port`; 0 takes any free port.
+async def open_callback(address: Address) -> AsyncIterator[Callback]:
+    """Listen at `address`.
 
     Raises:
         LoginError: the port is taken or may not be used.
     """
-    callback = Callback()
+    callback = Callback(address.path)
+    servers = [await _listen(callback, "127.0.0.1", address.port)]
+    port = servers[0].sockets[0].getsockname()[1]
     try:
-        server = await asyncio.start_server(
-            callback.serve, "127.0.0.1", port, limit=MAX_REQUEST_BYTES
-        )
-    except OSError as error:
-        raise LoginError(
-            f"Cannot listen on 127.0.0.1:{port} for the browser's answer: {error.strerror}."
-        ) from error
-    bound = server.sockets[0].getsockname()[1]
-    callback.redirect_uri = f"http://127.0.0.1:{bound}{CALLBACK_PATH}"
-    try:
+        if address.host == "localhost":
+            # A browser may try ::1 first; whoever listens there would get the answer.
+            servers += await _listen_too(callback, "::1", port)
+        callback.redirect_uri = Address(address.host, port, address.path).redirect_uri
         yield callback
     finally:
-        server.close()
+        for server in servers:
+            server.close()
         await callback.finish()
 
 
-def _response(status: HTTPStatus, page: str) -> bytes:
-    body = page.encode()
+async def _listen(callback: Callback, host: str, port: int) -> asyncio.Server:
+    try:
+        return await asyncio.start_server(callback.serve, host, port, limit=MAX_REQUEST_BYTES)
+    except OSError as error:
+        reason = "something else listens there" if _is_taken(error) else error.strerror
+        raise LoginError(
+            f"Cannot listen on {host}:{port} for the browser's answer: {reason}. End what does, or"
+            " choose another port with --callback-port."
+        ) from error
+
+
+async def _listen_too(callback: Callback, host: str, port: int) -> list[asyncio.Server]:
+    """A further address, unless this computer does not have it."""
+    try:
+        return [await _listen(callback, host, port)]
+    except LoginError as error:
+        if isinstance(error.__cause__, OSError) and _is_taken(error.__cause__):
+            raise
+        return []
+
+
+def _is_taken(error: OSError) -> bool:
+    return error.errno == errno.EADDRINUSE
+
+
+def _response(verdict: Verdict) -> bytes:
+    body = verdict.page().encode()
     headers = (
-        f"HTTP/1.1 {status.value} {status.phrase}",
+        f"HTTP/1.1 {verdict.status.value} {verdict.status.phrase}",
         "Content-Type: text/html; charset=utf-8",
         f"Content-Length: {len(body)}",
-        "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'",
+        "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline';"
+        " frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
         "X-Content-Type-Options: nosniff",
         "Referrer-Policy: no-referrer",
         "Cache-Control: no-store",

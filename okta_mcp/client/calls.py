@@ -1,17 +1,27 @@
-"""What is asked of a connected MCP server: who am I, which tools, call this one.
+"""What is asked of a connected MCP server: who am I, what is there, call, read, get this one.
 
-The pieces of work that `commands` hands to `Session.run`. Nothing here knows of tokens, and nothing
+The pieces of work that the verbs hand to `Session.run`. Nothing here knows of tokens, and nothing
 here prints. Pages are followed to the end, with a bound against a server that never ends.
 """
 
 import difflib
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, Protocol, TypeVar
 
 from mcp.client.client import Client
+from mcp.shared.dispatcher import ProgressFnT
 from mcp.shared.exceptions import MCPError
-from mcp_types import CallToolResult, TextResourceContents, Tool
+from mcp_types import (
+    CallToolResult,
+    GetPromptResult,
+    Prompt,
+    ReadResourceResult,
+    Resource,
+    ResourceTemplate,
+    TextResourceContents,
+    Tool,
+)
 
 from okta_mcp.client.arguments import parse_arguments
 from okta_mcp.client.errors import ToolError, UnreachableError
@@ -20,11 +30,22 @@ IDENTITY_URI = "user://me"
 MAX_PAGES = 100
 
 
+class _Page(Protocol):
+    @property
+    def next_cursor(self) -> str | None: ...
+
+
+Item = TypeVar("Item")
+Page = TypeVar("Page", bound=_Page)
+
+
 async def identity(client: Client) -> dict[str, Any] | None:
     """The resource `user://me`: `person` (`id`, `login`, `name`), `role`, `groups`, `scopes`.
 
     None for a server that has no such resource, or one of another shape.
     """
+    if client.server_capabilities.resources is None:
+        return None
     try:
         contents = (await client.read_resource(IDENTITY_URI)).contents
     except MCPError:
@@ -40,33 +61,74 @@ async def identity(client: Client) -> dict[str, Any] | None:
 
 
 async def list_tools(client: Client) -> list[Tool]:
-    """All tools that the server shows this person, in its order."""
-    tools: list[Tool] = []
+    """All tools that the server shows this person, in its order; none if it has no tools."""
+    if client.server_capabilities.tools is None:
+        return []
+    return await _all("tools", lambda cursor: client.list_tools(cursor=cursor), lambda p: p.tools)
+
+
+async def list_resources(client: Client) -> list[Resource | ResourceTemplate]:
+    """All resources that the server shows this person, then the templates of resources."""
+    if client.server_capabilities.resources is None:
+        return []
+    found = await _all(
+        "resources", lambda cursor: client.list_resources(cursor=cursor), lambda p: p.resources
+    )
+    templates = await _all(
+        "resource templates",
+        lambda cursor: client.list_resource_templates(cursor=cursor),
+        lambda p: p.resource_templates,
+    )
+    return [*found, *templates]
+
+
+async def list_prompts(client: Client) -> list[Prompt]:
+    """All prompts that the server shows this person."""
+    if client.server_capabilities.prompts is None:
+        return []
+    return await _all(
+        "prompts", lambda cursor: client.list_prompts(cursor=cursor), lambda p: p.prompts
+    )
+
+
+async def _all(
+    what: str, ask: Callable[[str | None], Awaitable[Page]], items: Callable[[Page], Iterable[Item]]
+) -> list[Item]:
+    found: list[Item] = []
     cursor: str | None = None
     for _ in range(MAX_PAGES):
-        page = await client.list_tools(cursor=cursor)
-        tools.extend(page.tools)
+        page = await ask(cursor)
+        found.extend(items(page))
         cursor = page.next_cursor
         if cursor is None:
-            return tools
-    raise UnreachableError(f"The list of tools has more than {MAX_PAGES} pages.")
+            return found
+    raise UnreachableError(f"The list of {what} has more than {MAX_PAGES} pages.")
 
 
-async def call_tool(client: Client, name: str, texts: Sequence[str]) -> CallToolResult:
-    """Call the tool `name` with `name=value` texts.
+async def find_tool(client: Client, name: str) -> Tool:
+    """The tool `name`.
+
+    Raises:
+        ToolError: no such tool for this person.
+    """
+    tools = {tool.name: tool for tool in await list_tools(client)}
+    if name not in tools:
+        raise _unknown("tool", name, tools)
+    return tools[name]
+
+
+async def call_tool(
+    client: Client, name: str, texts: Sequence[str], progress: ProgressFnT | None = None
+) -> CallToolResult:
+    """Call the tool `name` with `name=value` texts; `progress` hears how far it is.
 
     Raises:
         ToolError: no such tool for this person, or the tool answered with an error.
         WrongUsageError: the texts do not fit the tool's input schema.
     """
-    tools = {tool.name: tool for tool in await list_tools(client)}
-    if name not in tools:
-        close = difflib.get_close_matches(name, tools, n=1)
-        hint = f" Did you mean {close[0]}?" if close else " The verb `tools` lists yours."
-        raise ToolError(f"There is no tool {name} for you.{hint}")
-    arguments = parse_arguments(texts, tools[name].input_schema)
+    arguments = parse_arguments(texts, (await find_tool(client, name)).input_schema)
     try:
-        result = await client.call_tool(name, arguments)
+        result = await client.call_tool(name, arguments, progress_callback=progress)
     except MCPError as error:
         raise ToolError(f"{name}: {error}") from error
     except RuntimeError as error:
@@ -75,6 +137,46 @@ async def call_tool(client: Client, name: str, texts: Sequence[str]) -> CallTool
     if result.is_error:
         raise ToolError(f"{name}: {_error_text(result)}")
     return result
+
+
+async def read_resource(client: Client, uri: str) -> ReadResourceResult:
+    """Read the resource `uri`.
+
+    Raises:
+        ToolError: the server does not give it to this person.
+    """
+    try:
+        return await client.read_resource(uri)
+    except MCPError as error:
+        raise ToolError(f"{uri}: {error}. The verb `resources` lists yours.") from error
+
+
+async def get_prompt(client: Client, name: str, texts: Sequence[str]) -> GetPromptResult:
+    """Fill in the prompt `name` with `name=value` texts.
+
+    Raises:
+        ToolError: no such prompt for this person, or the server said no.
+        WrongUsageError: an argument is unknown, given twice or missing.
+    """
+    prompts = {prompt.name: prompt for prompt in await list_prompts(client)}
+    if name not in prompts:
+        raise _unknown("prompt", name, prompts)
+    declared = prompts[name].arguments or []
+    schema = {
+        "properties": {one.name: {"type": "string"} for one in declared},
+        "required": [one.name for one in declared if one.required],
+    }
+    arguments = parse_arguments(texts, schema, of="prompt")
+    try:
+        return await client.get_prompt(name, arguments)
+    except MCPError as error:
+        raise ToolError(f"{name}: {error}") from error
+
+
+def _unknown(what: str, name: str, known: Iterable[str]) -> ToolError:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    hint = f"Did you mean {close[0]}?" if close else f"The verb `{what}s` lists yours."
+    return ToolError(f"There is no {what} {name} for you. {hint}")
 
 
 def _error_text(result: CallToolResult) -> str:

@@ -7,6 +7,7 @@ the server's origin. Never accepts an endpoint that would send a code or token o
 another computer, or that is no web address at all: the browser opens what stands there.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TypeVar
@@ -32,6 +33,7 @@ from okta_mcp.client.errors import LoginError, UnreachableError
 from okta_mcp.client.store import AuthorizationServer
 
 GRANT_TYPES = ("authorization_code", "refresh_token")
+_INSUFFICIENT_SCOPE = re.compile(r'\berror="?insufficient_scope\b')
 _LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 Document = TypeVar("Document", bound=BaseModel)
 
@@ -50,6 +52,11 @@ def is_safe_address(url: str, *, server_url: str) -> bool:
     if parts.scheme == "https":
         return bool(parts.hostname)
     return parts.scheme == "http" and is_loopback(url) and is_loopback(server_url)
+
+
+def wants_more_scope(headers: Mapping[str, str]) -> bool:
+    """Whether a 403 says that a token with more scopes would do (RFC 6750 section 3.1)."""
+    return _INSUFFICIENT_SCOPE.search(headers.get("www-authenticate", "")) is not None
 
 
 async def discover(
@@ -98,7 +105,8 @@ async def _server_metadata(
 ) -> OAuthMetadata | None:
     if advertised is not None and not is_safe_address(advertised, server_url=server_url):
         raise LoginError(f"The server names an unsafe authorization server: {advertised}")
-    for url in build_oauth_authorization_server_metadata_discovery_urls(advertised, server_url):
+    stranger: LoginError | None = None
+    for url in _metadata_places(advertised, server_url):
         metadata = await _document(http, url, OAuthMetadata)
         if metadata is None:
             continue
@@ -107,15 +115,27 @@ async def _server_metadata(
             expected = str(metadata.issuer)
         try:
             validate_metadata_issuer(metadata, expected)
-        except OAuthFlowError as error:
-            raise LoginError(
+        except OAuthFlowError:
+            # A host with several authorization servers may answer here for another one of them.
+            stranger = stranger or LoginError(
                 f"The authorization server calls itself {metadata.issuer}, "
                 f"but was found as {expected}. Use the server's public URL."
-            ) from error
+            )
+            continue
         if "S256" not in (metadata.code_challenge_methods_supported or []):
             raise LoginError(f"{metadata.issuer} does not offer PKCE with S256; not logging in.")
         return metadata
+    if stranger is not None:
+        raise stranger
     return None
+
+
+def _metadata_places(advertised: str | None, server_url: str) -> list[str]:
+    """The SDK's places, and for an issuer with a path Okta's own: below the path."""
+    places = build_oauth_authorization_server_metadata_discovery_urls(advertised, server_url)
+    if advertised is not None and urlsplit(advertised).path.strip("/"):
+        places.append(f"{advertised.rstrip('/')}/.well-known/oauth-authorization-server")
+    return places
 
 
 async def _document(http: httpx2.AsyncClient, url: str, model: type[Document]) -> Document | None:

@@ -1,19 +1,33 @@
 """What can go wrong for the person at the terminal, and the exit status of each.
 
-Raised by every module of the client, turned into one line on stderr by `commands`. A text never
+Raised by every module of the client, turned into one line on stderr by `command_line`. A text never
 holds a token, a code or a verifier; what a server said is cleaned where it is printed.
 
     ClientError
-     ├─ ToolError            1    the tool, or the server about the tool, said no
-     ├─ LoginError           2    no log-in: refused, denied, timed out, not trustworthy
+     ├─ ToolError            1    the tool, resource or prompt: the server said no
+     ├─ LoginError           2    no log-in: refused, timed out, not trustworthy
+     │   ├─ DeniedError           the authorization server answered with an error
+     │   └─ ForeignAnswerError    the browser's answer is not of this log-in
      ├─ UnreachableError     3    the server is not there or does not speak MCP
      ├─ WrongUsageError     64    the command cannot be meant so (sysexits' EX_USAGE)
-     └─ LoginRequiredError   -    asks the session for a log-in; never reaches the person
+     └─ LoginRequiredError   2    asks the session for a log-in, which most verbs then do
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 USAGE_STATUS = 64
+INTERRUPTED_STATUS = 130
+EXIT_STATUSES: Mapping[int, str] = MappingProxyType(
+    {
+        0: "done",
+        1: "the tool, resource or prompt failed",
+        2: "not logged in",
+        3: "no connection",
+        USAGE_STATUS: "wrong usage",
+        INTERRUPTED_STATUS: "stopped with Ctrl-C",
+    }
+)
 
 
 class ClientError(Exception):
@@ -23,7 +37,7 @@ class ClientError(Exception):
 
 
 class ToolError(ClientError):
-    """The call reached the server and did not succeed."""
+    """The request reached the server and did not succeed."""
 
     exit_status = 1
 
@@ -32,6 +46,14 @@ class LoginError(ClientError):
     """There is no usable token, and the text says why."""
 
     exit_status = 2
+
+
+class DeniedError(LoginError):
+    """The authorization server ended the log-in with an error (RFC 6749 section 4.1.2.1)."""
+
+
+class ForeignAnswerError(LoginError):
+    """What the browser brought is not the answer to this log-in, or cannot be told to be."""
 
 
 class UnreachableError(ClientError):
@@ -47,8 +69,15 @@ class WrongUsageError(ClientError):
 
 
 class LoginRequiredError(ClientError):
-    """The server answered 401 and no stored token helps; `challenge` are its headers."""
+    """The server answered 401, or 403 for want of scopes, and no stored token helps.
 
-    def __init__(self, challenge: Mapping[str, str]) -> None:
+    `challenge` are its headers; `was_admitted` says that the token which it refuses now had opened
+    something before.
+    """
+
+    exit_status = 2
+
+    def __init__(self, challenge: Mapping[str, str], *, was_admitted: bool = False) -> None:
         super().__init__("The server asks for a log-in.")
         self.challenge = challenge
+        self.was_admitted = was_admitted

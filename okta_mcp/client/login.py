@@ -1,35 +1,51 @@
 """One log-in through the browser: authorization code with PKCE for a native app.
 
 Called by `session` when a server answers 401 and nothing stored helps. Order: discover, open the
-loopback callback, register (or use the stored registration if the server still knows it), send
-the browser, judge its answer, redeem the code. RFC 8252, RFC 7636, RFC 7591, RFC 8707, RFC 9207.
-The first wrong answer ends the log-in; a code is never redeemed before `state` and `iss` are right.
+loopback callback, register (or use the registration that is stored or was entered), send the
+browser, judge its answer (`attempt`), redeem the code. RFC 8252, RFC 8707. The first wrong answer
+ends the log-in.
 """
 
-import base64
-import hashlib
-import secrets
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from urllib.parse import urlencode, urlsplit
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
 
 import anyio
 import httpx2
-from mcp.shared.auth import OAuthClientInformationFull
-from pydantic import ValidationError
 
-from okta_mcp.client.callback import Callback, open_callback
-from okta_mcp.client.discovery import GRANT_TYPES, discover
-from okta_mcp.client.errors import ClientError, LoginError, UnreachableError
+from okta_mcp.client import callback_page
+from okta_mcp.client.attempt import Attempt, begun, code_of
+from okta_mcp.client.callback import (
+    Callback,
+    CallbackAnswer,
+    entered_address,
+    open_callback,
+    own_address,
+)
+from okta_mcp.client.discovery import discover, wants_more_scope
+from okta_mcp.client.errors import (
+    ClientError,
+    DeniedError,
+    ForeignAnswerError,
+    LoginError,
+    UnreachableError,
+)
+from okta_mcp.client.output import clean
+from okta_mcp.client.registration import (
+    EnteredClient,
+    kept,
+    not_accepted,
+    not_registrable,
+    register,
+)
 from okta_mcp.client.store import AuthorizationServer, Login, Registration
 from okta_mcp.client.tokens import redeem_code
 
-CLIENT_NAME = "okta-mcp command line"
 # As long as a server of ours keeps a sign-in that has begun.
 BROWSER_WAIT_SECONDS = 600
-USABLE_AUTH_METHODS = ("none", "client_secret_post", "client_secret_basic")
+_REGISTERED = EnteredClient()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,44 +53,25 @@ class Browser:
     """How the person gets to the log-in page.
 
     `announce` shows the URL at the terminal; `open` starts a browser on it, or is None when the
-    person opens it. `callback_port` is 0 for any free port.
+    person opens it. `unopened` says what to do when `open` answered that it could not.
+    `callback_port` is 0 for any free port, or the usual one of a client entered by hand.
     """
 
     announce: Callable[[str], None]
     open: Callable[[str], object] | None
     callback_port: int = 0
+    unopened: Callable[[str], None] = lambda _url: None
 
+    def show(self, url: str) -> None:
+        """Get the person to `url`."""
+        self.announce(url)
+        if self.open is not None:
+            # A text browser blocks until it is closed, and must not keep the process alive.
+            threading.Thread(target=self._open, args=(url,), daemon=True).start()
 
-@dataclass(frozen=True, slots=True)
-class _Attempt:
-    """One authorization request: what the answer is compared with."""
-
-    server: AuthorizationServer
-    registration: Registration
-    redirect_uri: str
-    state: str
-    code_verifier: str
-
-    @property
-    def url(self) -> str:
-        """The authorization request (RFC 6749 section 4.1.1)."""
-        digest = hashlib.sha256(self.code_verifier.encode()).digest()
-        query = {
-            "response_type": "code",
-            "client_id": self.registration.client_id,
-            "redirect_uri": self.redirect_uri,
-            "state": self.state,
-            "code_challenge": base64.urlsafe_b64encode(digest).decode().rstrip("="),
-            "code_challenge_method": "S256",
-            "resource": self.server.resource,
-        }
-        if self.server.scope:
-            query["scope"] = self.server.scope
-            if "offline_access" in self.server.scope.split():
-                # OpenID Connect Core section 11: without it a provider ignores offline_access.
-                query["prompt"] = "consent"
-        separator = "&" if urlsplit(self.server.authorization_endpoint).query else "?"
-        return f"{self.server.authorization_endpoint}{separator}{urlencode(query)}"
+    def _open(self, url: str) -> None:
+        if self.open is not None and not self.open(url):
+            self.unopened(url)
 
 
 async def log_in(
@@ -84,6 +81,7 @@ async def log_in(
     stored: Login | None,
     browser: Browser,
     now: Callable[[], float],
+    client: EnteredClient = _REGISTERED,
 ) -> Login:
     """Log the person in and give back what is to be stored; `challenge` is the 401's headers.
 
@@ -92,153 +90,121 @@ async def log_in(
         UnreachableError: the authorization server could not be used.
     """
     server = await discover(http, server_url, challenge)
-    known = stored.registration if stored and stored.registration.issuer == server.issuer else None
+    if wants_more_scope(challenge):
+        server = _widened(server, stored)
+    known = _known(stored, server, client)
+    if known is None and not client.client_id and server.registration_endpoint is None:
+        raise not_registrable(server, browser.callback_port)
     async with AsyncExitStack() as stack:
-        callback = await _listen(stack, browser.callback_port, known)
-        attempt = await _begin(http, server, known, callback.redirect_uri)
-        browser.announce(attempt.url)
-        if browser.open is not None:
-            # A text browser blocks until it is closed, and must not keep the process alive.
-            threading.Thread(target=browser.open, args=(attempt.url,), daemon=True).start()
+        callback = await _listen(stack, browser.callback_port, known, client)
+        attempt = await _begin(http, server, known, client, callback.redirect_uri)
+        browser.show(attempt.url)
         with anyio.move_on_after(BROWSER_WAIT_SECONDS):
-            answer = await callback.answer()
-            try:
-                tokens = await redeem_code(
-                    http,
-                    server,
-                    attempt.registration,
-                    code=_code(answer.parameters, attempt),
-                    code_verifier=attempt.code_verifier,
-                    redirect_uri=attempt.redirect_uri,
-                    now=now,
-                )
-            except ClientError as error:
-                answer.fail(str(error))
-                raise
-            answer.succeed()
-            return Login(server_url, server, attempt.registration, tokens)
+            return await _finished(http, server_url, attempt, await callback.answer(), now)
     raise LoginError(f"Nobody logged in within {BROWSER_WAIT_SECONDS // 60} minutes.")
 
 
-async def _listen(stack: AsyncExitStack, port: int, known: Registration | None) -> Callback:
+def _widened(server: AuthorizationServer, stored: Login | None) -> AuthorizationServer:
+    """Asks for what the challenge names and for what the token had already, not for less."""
+    had = (stored.tokens.scope if stored and stored.tokens else None) or ""
+    scope = dict.fromkeys([*had.split(), *(server.scope or "").split()])
+    return replace(server, scope=" ".join(scope) or None)
+
+
+async def _finished(
+    http: httpx2.AsyncClient,
+    server_url: str,
+    attempt: Attempt,
+    answer: CallbackAnswer,
+    now: Callable[[], float],
+) -> Login:
+    """Judge the browser's answer, redeem its code, and tell the browser how it ended."""
+    try:
+        tokens = await redeem_code(
+            http,
+            attempt.server,
+            attempt.registration,
+            code=code_of(answer.parameters, attempt),
+            code_verifier=attempt.code_verifier,
+            redirect_uri=attempt.redirect_uri,
+            now=now,
+        )
+    except ClientError as error:
+        answer.show(_verdict(error))
+        raise
+    answer.show(callback_page.succeeded(server_url))
+    return Login(server_url, attempt.server, kept(attempt.registration), tokens)
+
+
+def _verdict(error: ClientError) -> callback_page.Verdict:
+    reason = clean(str(error))
+    if isinstance(error, DeniedError):
+        return callback_page.denied(reason)
+    if isinstance(error, ForeignAnswerError):
+        return callback_page.not_ours(reason)
+    return callback_page.failed(reason)
+
+
+def _known(
+    stored: Login | None, server: AuthorizationServer, client: EnteredClient
+) -> Registration | None:
+    """The registration of the last log-in, if it is for this server and this client."""
+    if stored is None or stored.registration.issuer != server.issuer:
+        return None
+    known = stored.registration
+    if client.client_id and not (known.is_entered and known.client_id == client.client_id):
+        return None
+    return known
+
+
+async def _listen(
+    stack: AsyncExitStack, port: int, known: Registration | None, client: EnteredClient
+) -> Callback:
     """Listen on the port asked for, else on the one registered last time, else on any.
 
-    RFC 8252 section 7.3 lets the port differ from the registered one, but not every server does.
+    RFC 8252 section 7.3 lets the port differ from the registered one, but not every server does;
+    for a client entered by hand the port is never another.
     """
-    if port == 0 and known is not None:
+    last = urlsplit(known.redirect_uri).port or 0 if known else 0
+    if client.client_id or (known is not None and known.is_entered):
+        return await stack.enter_async_context(open_callback(entered_address(port or last)))
+    if port == 0 and last:
         try:
-            registered = urlsplit(known.redirect_uri).port or 0
-            return await stack.enter_async_context(open_callback(registered))
+            return await stack.enter_async_context(open_callback(own_address(last)))
         except LoginError:
-            return await stack.enter_async_context(open_callback(0))
-    return await stack.enter_async_context(open_callback(port))
+            return await stack.enter_async_context(open_callback(own_address()))
+    return await stack.enter_async_context(open_callback(own_address(port)))
 
 
 async def _begin(
     http: httpx2.AsyncClient,
     server: AuthorizationServer,
     known: Registration | None,
+    client: EnteredClient,
     redirect_uri: str,
-) -> _Attempt:
+) -> Attempt:
+    entered_id = client.client_id or (known.client_id if known and known.is_entered else "")
+    if entered_id:
+        entered = EnteredClient(entered_id, client.secret)
+        registration = entered.registration(server.issuer, redirect_uri)
+        attempt = begun(server, registration, redirect_uri)
+        if not await _is_accepted(http, attempt):
+            raise not_accepted(registration)
+        return attempt
     if known is not None:
-        attempt = _attempt(server, known, redirect_uri)
+        attempt = begun(server, known, redirect_uri)
         if await _is_accepted(http, attempt):
             return attempt
-    return _attempt(server, await _register(http, server, redirect_uri), redirect_uri)
+    return begun(server, await register(http, server, redirect_uri), redirect_uri)
 
 
-def _attempt(
-    server: AuthorizationServer, registration: Registration, redirect_uri: str
-) -> _Attempt:
-    return _Attempt(
-        server=server,
-        registration=registration,
-        redirect_uri=redirect_uri,
-        state=secrets.token_urlsafe(32),
-        code_verifier=secrets.token_urlsafe(64),
-    )
-
-
-async def _is_accepted(http: httpx2.AsyncClient, attempt: _Attempt) -> bool:
+async def _is_accepted(http: httpx2.AsyncClient, attempt: Attempt) -> bool:
     """Whether the server still knows the client: if not, it shows the person a dead end."""
     try:
         response = await http.get(attempt.url)
     except httpx2.HTTPError as error:
         raise _unreachable(attempt.server.authorization_endpoint, error) from error
     return response.status_code not in (400, 401, 403, 404)
-
-
-async def _register(
-    http: httpx2.AsyncClient, server: AuthorizationServer, redirect_uri: str
-) -> Registration:
-    """Register as a public native client (RFC 7591 section 3)."""
-    endpoint = server.registration_endpoint
-    if endpoint is None:
-        raise LoginError(f"{server.issuer} does not let clients register themselves.")
-    metadata = {
-        "client_name": CLIENT_NAME,
-        "redirect_uris": [redirect_uri],
-        "grant_types": list(GRANT_TYPES),
-        "response_types": ["code"],
-        "token_endpoint_auth_method": "none",
-        "application_type": "native",
-    }
-    if server.scope:
-        metadata["scope"] = server.scope
-    try:
-        response = await http.post(endpoint, json=metadata)
-    except httpx2.HTTPError as error:
-        raise _unreachable(endpoint, error) from error
-    if response.status_code not in (200, 201):
-        raise UnreachableError(f"{endpoint} refused to register: HTTP {response.status_code}.")
-    try:
-        answer = OAuthClientInformationFull.model_validate_json(response.content)
-    except ValidationError:
-        # Without its cause: pydantic quotes the values, and one is a secret.
-        raise UnreachableError(f"{endpoint} answered something that is no registration.") from None
-    method = answer.token_endpoint_auth_method or "none"
-    if method not in USABLE_AUTH_METHODS or (method != "none" and not answer.client_secret):
-        raise LoginError(f"{endpoint} wants the authentication {method}, which cannot be done.")
-    return Registration(
-        issuer=server.issuer,
-        client_id=answer.client_id,
-        redirect_uri=redirect_uri,
-        token_endpoint_auth_method=method,
-        client_secret=answer.client_secret,
-    )
-
-
-def _code(parameters: Mapping[str, list[str]], attempt: _Attempt) -> str:
-    """The authorization code, if the answer belongs to this attempt and is one.
-
-    An error may come without `state`, since a server that lost the request has none to give back.
-
-    Raises:
-        LoginError: RFC 6749 sections 3.1 and 4.1.2.1, RFC 9207 section 2.4.
-    """
-    if any(len(values) > 1 for values in parameters.values()):
-        raise LoginError("The browser's answer names a parameter twice; it was not used.")
-    answer = {name: values[0] for name, values in parameters.items()}
-    state, iss, error = answer.get("state"), answer.get("iss"), answer.get("error")
-    if not (state is None and error) and not secrets.compare_digest(
-        (state or "").encode(), attempt.state.encode()
-    ):
-        raise LoginError("The browser's answer belongs to another log-in (wrong state).")
-    if iss is not None and iss != attempt.server.issuer:
-        raise LoginError(f"The answer comes from {iss}, not from {attempt.server.issuer}.")
-    if error:
-        raise LoginError(_refusal(error, answer.get("error_description")))
-    if iss is None and attempt.server.iss_required:
-        raise LoginError("The browser's answer does not say which server it is from (no iss).")
-    code = answer.get("code")
-    if not code:
-        raise LoginError("The browser's answer holds no code.")
-    return code
-
-
-def _refusal(error: str, description: str | None) -> str:
-    what = "Access was denied" if error == "access_denied" else "The server refused the log-in"
-    return f"{what}: {error}" + (f" ({description})" if description else "")
 
 
 def _unreachable(url: str, error: httpx2.HTTPError) -> UnreachableError:

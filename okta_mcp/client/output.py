@@ -1,6 +1,6 @@
 """Text for the terminal: tables, JSON, and the cleaning of everything that others wrote.
 
-Called by `commands`. Data from a server is other people's text: a name may hold an escape sequence
+Called by the verbs. Data from a server is other people's text: a name may hold an escape sequence
 that repaints the screen or a direction mark that turns a line around. Nothing of that kind passes
 here, in a table or in JSON.
 """
@@ -10,7 +10,17 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mcp_types import CallToolResult, Tool
+from mcp_types import (
+    CallToolResult,
+    GetPromptResult,
+    Prompt,
+    ReadResourceResult,
+    Resource,
+    ResourceTemplate,
+    TextResourceContents,
+    Tool,
+)
+from pydantic import BaseModel
 
 MAX_CELL_WIDTH = 48
 MAX_COLUMNS = 8
@@ -71,15 +81,72 @@ def identity_lines(identity: Mapping[str, Any]) -> str:
 
 def tools_table(tools: Sequence[Tool]) -> str:
     """One line a tool: its name, and its title or the first sentence about it."""
-    count = "1 tool" if len(tools) == 1 else f"{len(tools)} tools"
-    if not tools:
-        return "No tools."
-    width = max(_width(text) for text in ("Tool", *(_cell(tool.name) for tool in tools)))
-    lines = [f"{'Tool':<{width}}  What it does", f"{'-' * width}  {'-' * 12}"]
-    lines += [
-        f"{_cell(tool.name):<{width}}  {clean(_about(tool), keep_lines=False)}" for tool in tools
+    return _listing("Tool", "What it does", "tool", [(tool.name, about(tool)) for tool in tools])
+
+
+def resources_table(found: Sequence[Resource | ResourceTemplate]) -> str:
+    """One line a resource: its URI, where `{}` stands for what the reader fills in, and what."""
+    rows = [(resource_uri(one), about(one)) for one in found]
+    return _listing("URI", "What it is", "resource", rows)
+
+
+def prompts_table(prompts: Sequence[Prompt]) -> str:
+    """One line a prompt: its name with its arguments, optional ones in brackets, and what."""
+    rows = [(_signature(one), about(one)) for one in prompts]
+    return _listing("Prompt", "What it is for", "prompt", rows)
+
+
+def _listing(heading: str, about_heading: str, noun: str, rows: Sequence[tuple[str, str]]) -> str:
+    """Names are what people copy, so they are never cut."""
+    if not rows:
+        return f"No {noun}s."
+    cells = [(clean(name, keep_lines=False), clean(what, keep_lines=False)) for name, what in rows]
+    width = max(_width(name) for name, _ in ((heading, ""), *cells))
+    lines = [(heading, about_heading), ("-" * width, "-" * len(about_heading)), *cells]
+    text = [f"{name}{' ' * (width - _width(name))}  {what}".rstrip() for name, what in lines]
+    return "\n".join([*text, "", f"1 {noun}" if len(rows) == 1 else f"{len(rows)} {noun}s"])
+
+
+def _signature(prompt: Prompt) -> str:
+    names = [
+        f"{one.name}=…" if one.required else f"[{one.name}=…]" for one in prompt.arguments or ()
     ]
-    return "\n".join([*(line.rstrip() for line in lines), "", count])
+    return " ".join([prompt.name, *names])
+
+
+def resource_uri(resource: Resource | ResourceTemplate) -> str:
+    """The URI, or the template of one."""
+    if isinstance(resource, ResourceTemplate):
+        return resource.uri_template
+    return str(resource.uri)
+
+
+def resource_text(resource: ReadResourceResult) -> str:
+    """What was read, for people; what is not text is only named."""
+    return "\n".join(
+        clean(part.text)
+        if isinstance(part, TextResourceContents)
+        else f"[{clean(part.mime_type or 'binary', keep_lines=False)}; use --json]"
+        for part in resource.contents
+    )
+
+
+def prompt_messages(prompt: GetPromptResult) -> list[tuple[str, str]]:
+    """Role and text of each message."""
+    return [
+        (part.role, part.content.text if part.content.type == "text" else f"[{part.content.type}]")
+        for part in prompt.messages
+    ]
+
+
+def prompt_text(prompt: GetPromptResult) -> str:
+    """The messages for people, each under its role."""
+    return "\n\n".join(f"{role}:\n{clean(text)}" for role, text in prompt_messages(prompt))
+
+
+def as_written(model: BaseModel) -> Any:
+    """A record of the protocol as it stands in JSON."""
+    return model.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 def result_text(result: CallToolResult) -> str:
@@ -96,12 +163,16 @@ def result_value(result: CallToolResult) -> object:
     """A tool's answer for programs: its structured content, else its content blocks."""
     if result.structured_content is not None:
         return result.structured_content
-    return [
-        part.model_dump(mode="json", by_alias=True, exclude_none=True) for part in result.content
-    ]
+    return [as_written(part) for part in result.content]
 
 
-def _structured_text(structured: Mapping[str, Any]) -> str:
+def rows_and_rest(
+    structured: Mapping[str, Any],
+) -> tuple[Sequence[Mapping[str, Any]] | None, dict[str, Any]]:
+    """The rows of an answer and what stands beside them; None and nothing if it has no rows.
+
+    The rows are the list `items`, else the only list of objects.
+    """
     lists = [
         name
         for name, value in structured.items()
@@ -109,11 +180,17 @@ def _structured_text(structured: Mapping[str, Any]) -> str:
     ]
     chosen = "items" if "items" in lists else lists[0] if len(lists) == 1 else None
     if chosen is None:
-        return _fields(structured)
-    rest = {name: value for name, value in structured.items() if name != chosen}
-    rows = [_flat(row) for row in structured[chosen]]
+        return None, {}
+    return structured[chosen], {name: it for name, it in structured.items() if name != chosen}
+
+
+def _structured_text(structured: Mapping[str, Any]) -> str:
+    found, rest = rows_and_rest(structured)
+    if found is None:
+        return fields(structured)
+    rows = [flat(row) for row in found]
     body = _rows(rows) if rows else "Nothing found."
-    return f"{body}\n\n{_fields(rest)}" if rest else body
+    return f"{body}\n\n{fields(rest)}" if rest else body
 
 
 def _rows(rows: Sequence[Mapping[str, str]]) -> str:
@@ -123,9 +200,10 @@ def _rows(rows: Sequence[Mapping[str, str]]) -> str:
     return table(columns, [[row.get(name, "") for name in columns] for row in rows])
 
 
-def _fields(value: Mapping[str, Any]) -> str:
+def fields(value: Mapping[str, Any]) -> str:
+    """One line for each field of an object."""
     texts = {
-        clean(name, keep_lines=False): text for name, text in _flat(value, nested=True).items()
+        clean(name, keep_lines=False): str(text) for name, text in flat(value, nested=True).items()
     }
     width = max((_width(name) for name in texts), default=0)
     return "\n".join(
@@ -133,9 +211,12 @@ def _fields(value: Mapping[str, Any]) -> str:
     )
 
 
-def _flat(value: Mapping[str, Any], *, nested: bool = False) -> dict[str, str]:
-    """Cells by name: objects one level deep as `outer.inner`; what is deeper only if `nested`."""
-    cells: dict[str, str] = {}
+def flat(value: Mapping[str, Any], *, nested: bool = False, typed: bool = False) -> dict[str, Any]:
+    """Cells by name: objects one level deep as `outer.inner`; what is deeper only if `nested`.
+
+    Cells are texts; with `typed`, single values stay what they are.
+    """
+    cells: dict[str, Any] = {}
     for name, member in value.items():
         if isinstance(member, Mapping):
             inner = {f"{name}.{key}": item for key, item in member.items()}
@@ -145,7 +226,7 @@ def _flat(value: Mapping[str, Any], *, nested: bool = False) -> dict[str, str]:
             if isinstance(item, list) and not any(isinstance(one, Mapping | list) for one in item):
                 cells[key] = ", ".join(map(_scalar, item))
             elif not isinstance(item, Mapping | list):
-                cells[key] = _scalar(item)
+                cells[key] = item if typed else _scalar(item)
             elif nested:
                 cells[key] = json.dumps(item, ensure_ascii=False)
     return cells
@@ -157,11 +238,12 @@ def _scalar(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _about(tool: Tool) -> str:
+def about(named: Tool | Resource | ResourceTemplate | Prompt) -> str:
+    """The title, or the first sentence of the description."""
     # Frameworks make a title out of the name, which tells nothing new.
-    if tool.title and tool.title.casefold().replace(" ", "_") != tool.name.casefold():
-        return tool.title
-    description = " ".join((tool.description or "").split())
+    if named.title and named.title.casefold().replace(" ", "_") != named.name.casefold():
+        return named.title
+    description = " ".join((named.description or "").split())
     return description.split(". ", 1)[0].removesuffix(".")
 
 

@@ -1,11 +1,11 @@
 """One person at one MCP server: the access token for each request, and what to do about a 401.
 
-Called by `commands`. Every MCP request of the client passes `BearerAuth`, which refreshes a token
-before it ends and once after a 401. Only when that does not help does `Session.run` send the person
-to the browser, and then the whole piece of work runs again, which a 401 has not begun.
+Called by the verbs and the bridge. Every MCP request of a verb passes `BearerAuth`, which refreshes
+a token before it ends and once after a 401. Only when that does not help does `Session.run` send
+the person to the browser, and then the whole piece of work runs again, which a 401 has not begun.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TypeVar
@@ -15,10 +15,13 @@ from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from mcp_types import Implementation
+from pydantic import ValidationError
 
 from okta_mcp import __version__
+from okta_mcp.client.discovery import wants_more_scope
 from okta_mcp.client.errors import ClientError, LoginError, LoginRequiredError, UnreachableError
-from okta_mcp.client.login import CLIENT_NAME, Browser, log_in
+from okta_mcp.client.login import Browser, log_in
+from okta_mcp.client.registration import CLIENT_NAME, EnteredClient
 from okta_mcp.client.store import LoginStore, Tokens
 from okta_mcp.client.tokens import ClientForgottenError, GrantRefusedError, refresh, revoke
 
@@ -26,20 +29,32 @@ from okta_mcp.client.tokens import ClientForgottenError, GrantRefusedError, refr
 REFRESH_MARGIN_SECONDS = 60
 OAUTH_TIMEOUT_SECONDS = 30
 MCP_READ_TIMEOUT_SECONDS = 300
+# A server may ask for more scopes than before, or name another authorization server, but not for ever.
+MOST_LOGINS = 2
+REFUSED_AT_ONCE = "The server refuses the token that it has just issued."
 
 Result = TypeVar("Result")
 
 
 class Session:
-    """The log-in at `server_url`, kept in `store`; `now` is the time in epoch seconds."""
+    """The log-in at `server_url`, kept in `store`; `now` is the time in epoch seconds.
+
+    `client` is what the person says about a client entered at the authorization server by hand.
+    """
 
     def __init__(
-        self, server_url: str, store: LoginStore, browser: Browser, now: Callable[[], float]
+        self,
+        server_url: str,
+        store: LoginStore,
+        browser: Browser,
+        now: Callable[[], float],
+        client: EnteredClient | None = None,
     ) -> None:
         self._server_url = server_url
         self._store = store
         self._browser = browser
         self._now = now
+        self._client = client or EnteredClient()
 
     async def run(self, work: Callable[[Client], Awaitable[Result]]) -> Result:
         """Do `work` with a connected MCP client, logging in first if the server asks for it.
@@ -47,20 +62,28 @@ class Session:
         Raises:
             ClientError: any of its kinds; `work`'s own MCPError is the work's affair.
         """
-        try:
-            return await self._connected(work)
-        except LoginRequiredError as refusal:
-            challenge = refusal.challenge
+        logins = 0
+        while True:
+            try:
+                return await self.attempt(work)
+            except LoginRequiredError as refusal:
+                if logins == MOST_LOGINS or (logins and not refusal.was_admitted):
+                    raise LoginError(REFUSED_AT_ONCE) from None
+                challenge = refusal.challenge
+            await self.log_in(challenge)
+            logins += 1
+
+    async def log_in(self, challenge: Mapping[str, str]) -> None:
+        """Send the person to the browser and keep what comes of it.
+
+        `challenge` are the headers of the 401, or nothing: then the server's documents are asked.
+        """
         stored = self._store.load(self._server_url)
         async with _oauth_client() as http:
             login = await log_in(
-                http, self._server_url, challenge, stored, self._browser, self._now
+                http, self._server_url, challenge, stored, self._browser, self._now, self._client
             )
         self._store.save(login)
-        try:
-            return await self._connected(work)
-        except LoginRequiredError:
-            raise LoginError("The server refuses the token that it has just issued.") from None
 
     async def log_out(self) -> str:
         """Revoke and forget the stored log-in; the text says what happened.
@@ -77,9 +100,11 @@ class Session:
             return "Logged out; there was no token left to revoke."
         try:
             async with _oauth_client() as http:
-                revoked = await revoke(http, login.server, login.registration, login.tokens)
-        except UnreachableError as error:
-            raise UnreachableError(
+                revoked = await revoke(
+                    http, login.server, self._client.equipped(login.registration), login.tokens
+                )
+        except (LoginError, UnreachableError) as error:
+            raise type(error)(
                 f"The tokens are deleted here, but may live on at the server: {error}"
             ) from error
         if revoked:
@@ -90,6 +115,9 @@ class Session:
         """The tokens to send now, refreshed if they are about to end; None if there are none."""
         login = self._store.load(self._server_url)
         if login is None or login.tokens is None:
+            return None
+        if self._client.client_id not in ("", login.registration.client_id):
+            # The person names another client than the one that these tokens were given to.
             return None
         if not self._is_due(login.tokens):
             return login.tokens
@@ -128,18 +156,30 @@ class Session:
             try:
                 async with _oauth_client() as http:
                     fresh = await refresh(
-                        http, login.server, login.registration, login.tokens, self._now
+                        http,
+                        login.server,
+                        self._client.equipped(login.registration),
+                        login.tokens,
+                        self._now,
                     )
             except GrantRefusedError:
                 self._store.save(replace(login, tokens=None))
                 return None
             except ClientForgottenError:
+                if login.registration.is_entered:
+                    # Registering again is not for us to do; the text is the server's reason.
+                    raise
                 self._store.delete(self._server_url)
                 return None
             self._store.save(replace(login, tokens=fresh))
             return fresh
 
-    async def _connected(self, work: Callable[[Client], Awaitable[Result]]) -> Result:
+    async def attempt(self, work: Callable[[Client], Awaitable[Result]]) -> Result:
+        """Do `work` like `run`, without ever sending the person to the browser.
+
+        Raises:
+            LoginRequiredError: the server asks for a log-in; and what `run` raises.
+        """
         auth = BearerAuth(self)
         timeout = httpx2.Timeout(OAUTH_TIMEOUT_SECONDS, read=MCP_READ_TIMEOUT_SECONDS)
         async with httpx2.AsyncClient(auth=auth, timeout=timeout) as http:
@@ -159,6 +199,7 @@ class BearerAuth(httpx2.Auth):
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._was_admitted = False
         self.last_error_status: int | None = None
 
     async def async_auth_flow(
@@ -167,7 +208,8 @@ class BearerAuth(httpx2.Auth):
         """Called by httpx2 for each request.
 
         Raises:
-            LoginRequiredError: the server answered 401 and no stored token helps.
+            LoginRequiredError: the server answered 401 and no stored token helps, or 403 because
+                the token has too few scopes (RFC 6750 section 3.1).
         """
         tokens = await self._session.usable_tokens()
         response = yield _authorized(request, tokens)
@@ -176,9 +218,13 @@ class BearerAuth(httpx2.Auth):
             if tokens is not None:
                 response = yield _authorized(request, tokens)
         if response.status_code == 401:
-            raise LoginRequiredError(response.headers)
+            raise LoginRequiredError(response.headers, was_admitted=self._was_admitted)
+        if response.status_code == 403 and wants_more_scope(response.headers):
+            raise LoginRequiredError(response.headers, was_admitted=True)
         if response.status_code >= 400:
             self.last_error_status = response.status_code
+        elif tokens is not None:
+            self._was_admitted = True
 
 
 def _authorized(request: httpx2.Request, tokens: Tokens | None) -> httpx2.Request:
@@ -206,6 +252,9 @@ def _cause(error: Exception, server_url: str, http_status: int | None) -> Except
             return UnreachableError(
                 f"{server_url} does not answer as an MCP server: {leaf}{status}"
             )
+        if isinstance(leaf, ValidationError):
+            # Without its own words, which quote what the server sent.
+            return UnreachableError(f"{server_url} answered something that is not MCP.")
         if isinstance(leaf, httpx2.HTTPError):
             return UnreachableError(f"Cannot reach {server_url}: {leaf or type(leaf).__name__}")
     return error

@@ -1,13 +1,17 @@
-"""The log-ins kept on this computer: one file for each server URL, readable by its owner only.
+"""The log-ins kept on this computer, one for each server URL: in the system keyring, or a file.
 
-`session` reads and writes them, `login` makes them. A file is replaced as a whole or not at all,
-and a lock file beside it lets one process at a time refresh, because a refresh token that is used
-twice looks stolen to the server. Never written anywhere else, never shown: fields that are secret
-are left out of every `repr`.
+`session` reads and writes them, `login` makes them. There is a file for each, readable by its owner
+only: it holds the log-in itself or, where the keyring has it, the number of its last change. So one
+file says where a log-in is, and the keyring is asked only after a change. A file is replaced as a
+whole or not at all, and a lock file beside it lets one process at a time refresh, because a refresh
+token that is used twice looks stolen to the server. Never written anywhere else, never shown:
+fields that are secret are left out of every `repr`.
 """
 
+import contextlib
 import hashlib
 import os
+import secrets
 import sys
 import tempfile
 from collections.abc import AsyncIterator
@@ -20,6 +24,7 @@ import anyio
 from pydantic import TypeAdapter, ValidationError
 
 from okta_mcp.client.errors import LoginError, UnreachableError
+from okta_mcp.client.keyring_access import KeyringUnavailableError, SystemKeyring
 
 LOCK_WAIT_SECONDS = 60
 LOCK_POLL_SECONDS = 0.05
@@ -41,13 +46,17 @@ class AuthorizationServer:
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """This client as one authorization server knows it (RFC 7591), bound to its `issuer`."""
+    """This client as one authorization server knows it (RFC 7591), bound to its `issuer`.
+
+    `is_entered`: somebody entered it there by hand; its secret is never kept.
+    """
 
     issuer: str
     client_id: str
     redirect_uri: str
     token_endpoint_auth_method: str = "none"  # noqa: S105 - the RFC's name of a method
     client_secret: str | None = field(default=None, repr=False)
+    is_entered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,24 +79,56 @@ class Login:
     tokens: Tokens | None = None
 
 
-class LoginStore:
-    """The directory of the files. `directory` is made with mode 0700 at the first write."""
+@dataclass(frozen=True, slots=True)
+class _InKeyring:
+    """What the file says when the keyring has the log-in; `change` differs after each write."""
 
-    def __init__(self, directory: Path) -> None:
+    in_keyring: bool
+    change: str
+
+
+_FILE: TypeAdapter[Login | _InKeyring] = TypeAdapter(Login | _InKeyring)
+_LOGIN = TypeAdapter(Login)
+
+
+class LoginStore:
+    """The directory of the files, made with mode 0700 at the first write, and the keyring if any.
+
+    Where the keyring does not work the file takes the log-in.
+    """
+
+    def __init__(self, directory: Path, keyring: SystemKeyring | None = None) -> None:
         self._directory = directory
+        self._keyring = keyring
+        self._read: dict[str, tuple[str, Login | None]] = {}
 
     def path(self, server_url: str) -> Path:
         """The file for `server_url`; scheme and host count without case, as in URLs."""
         digest = hashlib.sha256(_canonical(server_url).encode()).hexdigest()
         return self._directory / f"{digest[:32]}.json"
 
+    def is_in_keyring(self, server_url: str) -> bool:
+        """Whether the keyring has the log-in; False also if there is none."""
+        return isinstance(self._content(self.path(server_url)), _InKeyring)
+
     def load(self, server_url: str) -> Login | None:
         """The stored log-in, or None if there is none.
 
         Raises:
-            LoginError: the file is there but is not one of ours; the text names it.
+            LoginError: the file is there but is not one of ours, or the keyring has the log-in
+                and does not give it; the text names the file.
         """
         path = self.path(server_url)
+        content = self._content(path)
+        if not isinstance(content, _InKeyring):
+            return content
+        change, login = self._read.get(path.name, ("", None))
+        if change != content.change:
+            login = self._from_keyring(path, server_url)
+            self._read[path.name] = (content.change, login)
+        return login
+
+    def _content(self, path: Path) -> Login | _InKeyring | None:
         try:
             content = path.read_bytes()
         except FileNotFoundError:
@@ -95,20 +136,47 @@ class LoginStore:
         except OSError as error:
             raise LoginError(f"Cannot read {path}: {error.strerror}.") from error
         try:
-            return TypeAdapter(Login).validate_json(content)
+            return _FILE.validate_json(content)
         except ValidationError:
             # Without its cause: pydantic quotes the values, and those are tokens.
             raise LoginError(f"{path} is damaged. Delete it and log in again.") from None
 
+    def _from_keyring(self, path: Path, server_url: str) -> Login | None:
+        try:
+            if self._keyring is None:
+                raise KeyringUnavailableError
+            secret = self._keyring.get(_canonical(server_url))
+            return _LOGIN.validate_json(secret) if secret is not None else None
+        except (KeyringUnavailableError, ValidationError):
+            raise LoginError(
+                "The log-in is kept in the system keyring, which does not give it. Unlock the"
+                f" keyring and try again, or delete {path} and log in again."
+            ) from None
+
     def save(self, login: Login) -> None:
-        """Replace the file of this server with `login`, atomically and with mode 0600."""
+        """Replace the log-in of this server, atomically; files have mode 0600."""
         path = self.path(login.server_url)
+        if self._keyring is not None:
+            try:
+                self._keyring.set(
+                    _canonical(login.server_url), _LOGIN.dump_json(login).decode("utf-8")
+                )
+            except KeyringUnavailableError:
+                pass
+            else:
+                change = secrets.token_hex(8)
+                self._write(path, _FILE.dump_json(_InKeyring(in_keyring=True, change=change)))
+                self._read[path.name] = (change, login)
+                return
+        self._write(path, _LOGIN.dump_json(login))
+
+    def _write(self, path: Path, content: bytes) -> None:
         try:
             self._make_directory()
             descriptor, temporary = tempfile.mkstemp(dir=self._directory, prefix=".login-")
             try:
                 with os.fdopen(descriptor, "wb") as file:
-                    file.write(TypeAdapter(Login).dump_json(login))
+                    file.write(content)
                     file.flush()
                     os.fsync(file.fileno())
                 Path(temporary).replace(path)
@@ -120,7 +188,14 @@ class LoginStore:
 
     def delete(self, server_url: str) -> None:
         """Forget the server; nothing happens if there is nothing to forget."""
-        self.path(server_url).unlink(missing_ok=True)
+        path = self.path(server_url)
+        was_in_keyring = isinstance(self._content(path), _InKeyring)
+        path.unlink(missing_ok=True)
+        self._read.pop(path.name, None)
+        if was_in_keyring and self._keyring is not None:
+            # Where the keyring does not answer, it keeps tokens that log-out has revoked.
+            with contextlib.suppress(KeyringUnavailableError):
+                self._keyring.delete(_canonical(server_url))
 
     def _make_directory(self) -> None:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -186,7 +186,9 @@ async def _error(code: str) -> str:
 
 
 def _told(code: str) -> dict[str, str]:
-    return {"happened": ERROR_CODES[code].happened, "to_do": ERROR_CODES[code].to_do}
+    each = ERROR_CODES[code]
+    told = {"happened": each.happened, "to_do": each.to_do}
+    return told | {"check": f"okta-mcp doctor --only {each.check}"} if each.check else told
 
 
 def _report_of(shelf: Shelf | None) -> Callable[[str], Awaitable[str]]:

@@ -5,8 +5,8 @@ up Okta's limits for everybody. A call counts when it first reaches Okta: lists,
 arguments that are refused here do not.
 """
 
-from okta_mcp.oauth_proxy.rates import Rate, TooManyRequestsError
 from okta_mcp.okta.errors import OktaRateLimitedError
+from okta_mcp.serving.rates import Rate, TooManyRequestsError
 
 
 class CallRates:

@@ -1,7 +1,7 @@
 """The one way through `/mcp`, as an ordered list of steps (design 17).
 
     origin     a page of another site may not use a person's browser to get here
-    principal  the access token stands for a grant; nothing else counts
+    principal  the entrance says whom the access token stands for; nothing else counts
     limits     the body is read and counted only now
     message    one JSON-RPC message in the form that the revision demands, or a batch, whose
                elements take the steps below each by itself
@@ -16,10 +16,13 @@ No session is kept: `Mcp-Session-Id` is neither issued nor looked at, GET and DE
 import json
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
-from mcp.shared.inbound import InboundLadderRejection, classify_inbound_request
+from mcp.shared.inbound import (
+    ERROR_CODE_HTTP_STATUS,
+    InboundLadderRejection,
+    classify_inbound_request,
+)
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -27,8 +30,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.types import Message as AsgiMessage
 
 from okta_mcp.audit.writer import Audit, AuditFileError
+from okta_mcp.mcp_endpoint.bearer import BearerError
 from okta_mcp.mcp_endpoint.call_rates import CallRates
 from okta_mcp.mcp_endpoint.decision import ROLE_METHODS, Verdict, unjudged, verdict
+from okta_mcp.mcp_endpoint.entrance import Admitted, Entrance, EntranceUnavailableError
 from okta_mcp.mcp_endpoint.messages import (
     INVALID_REQUEST,
     UNAVAILABLE,
@@ -39,20 +44,13 @@ from okta_mcp.mcp_endpoint.messages import (
     parsed,
 )
 from okta_mcp.mcp_endpoint.running import HungUpError, progress_token, run_call
-from okta_mcp.oauth_proxy.bearer import BearerError, BearerGuard
-from okta_mcp.oauth_proxy.grants import Bearer, Grants
-from okta_mcp.oauth_proxy.parameters import ParametersError, bounded_body
-from okta_mcp.oauth_proxy.refusals import Refusals
-from okta_mcp.oauth_proxy.trace import trace
-from okta_mcp.okta.directory import (
-    DirectoryUnavailableError,
-    PersonInactiveError,
-    SignInAgainError,
-)
+from okta_mcp.okta.directory import DirectoryUnavailableError
 from okta_mcp.rbac.limits import NO_LIMITS
 from okta_mcp.rbac.policy import Policy
 from okta_mcp.rbac.principal import Principal, current_principal
-from okta_mcp.rbac.roles import LiveRoles
+from okta_mcp.serving.body import BodyTooLargeError, bounded_body
+from okta_mcp.serving.refusals import Refusals
+from okta_mcp.serving.trace import trace
 from okta_mcp.stores.interface import StoreUnavailableError
 from okta_mcp.tools.call import Call, current_call
 
@@ -70,9 +68,7 @@ class McpEndpoint:
     def __init__(
         self,
         dispatch: ASGIApp,
-        guard: BearerGuard,
-        grants: Grants,
-        roles: LiveRoles,
+        entrance: Entrance,
         policy: Policy,
         audit: Audit,
         refusals: Refusals,
@@ -81,9 +77,7 @@ class McpEndpoint:
         is_allowed_origin: Callable[[str], bool],
     ) -> None:
         self._dispatch = dispatch
-        self._guard = guard
-        self._grants = grants
-        self._roles = roles
+        self._entrance = entrance
         self._policy = policy
         self._audit = audit
         self._refusals = refusals
@@ -97,14 +91,14 @@ class McpEndpoint:
         try:
             self._check_origin(request)
             self._audit.check()
-            bearer = await self._guard.admitted(request)
+            admitted = await self._entrance.admitted(request)
             _check_method(request)
             incoming = await _incoming(request)
             if isinstance(incoming, Message):
                 asked = incoming.request_id
-                await self._answer(request, send, bearer, incoming)
+                await self._answer(request, send, admitted, incoming)
             else:
-                await self._answer_batch(request, send, bearer, incoming)
+                await self._answer_batch(request, send, admitted, incoming)
         except _RefusedError as refusal:
             await refusal.response(scope, receive, send)
         except BearerError as error:
@@ -114,35 +108,42 @@ class McpEndpoint:
         except MessageError as error:
             body = error_body(error.code, error.message, error.request_id)
             await _json(body, status=400)(scope, receive, send)
+        except EntranceUnavailableError as error:
+            await _later(error.text, error.retry_after_seconds, asked)(scope, receive, send)
         except StoreUnavailableError:
             text = "the server's store does not answer; try again in a moment"
-            await _unavailable(text, asked)(scope, receive, send)
+            await _later(text, _RETRY_SECONDS, asked)(scope, receive, send)
         except AuditFileError:
             # What is not on the record is not answered; a stream that has begun just ends.
             if answer.has_begun:
                 await answer({"type": "http.response.body", "body": b""})
                 return
             text = "the server cannot write its audit trail; try again in a moment"
-            await _unavailable(text, asked)(scope, receive, send)
+            await _later(text, _RETRY_SECONDS, asked)(scope, receive, send)
 
-    async def _answer(self, request: Request, send: Send, bearer: Bearer, message: Message) -> None:
+    async def _answer(
+        self, request: Request, send: Send, admitted: Admitted, message: Message
+    ) -> None:
         """One message: role, decision, then the refusal or the dispatch, and the audit.
 
         Raises `BearerError` and `MessageError` before anything is sent.
         """
+        principal = admitted.principal
         try:
-            principal = await self._principal(bearer, message)
+            if message.method in ROLE_METHODS:
+                principal = await admitted.with_role()
         except DirectoryUnavailableError:
             text = "Okta does not answer, so your groups cannot be checked; try again in a minute"
             refused = unjudged(message, "okta_unavailable")
-            self._audited(request, message, _stranger(bearer), refused, None)
+            self._audited(request, message, principal, refused, None)
             answer = _json(error_body(UNAVAILABLE, text, message.request_id))
             await answer(request.scope, request.receive, send)
             return
         judged = verdict(message, principal, self._policy)
         if judged.answer is not None:
             self._audited(request, message, principal, judged, None)
-            await _json(judged.answer)(request.scope, request.receive, send)
+            answer = _json(judged.answer, status=_status(request, judged.answer))
+            await answer(request.scope, request.receive, send)
             return
         await self._dispatched(request, send, message, principal, judged)
 
@@ -150,7 +151,7 @@ class McpEndpoint:
         self,
         request: Request,
         send: Send,
-        bearer: Bearer,
+        admitted: Admitted,
         batch: tuple[Message | MessageError, ...],
     ) -> None:
         """A batch of revision 2025-03-26: each element by itself, the answers in one list."""
@@ -162,9 +163,9 @@ class McpEndpoint:
                 if isinstance(element, MessageError):
                     raise element
                 # A batch may take long: what is revoked in the meantime ends it.
-                bearer = await self._guard.admitted(request)
+                admitted = await self._entrance.admitted(request)
                 collected = _Collected()
-                await self._answer(request, collected, bearer, element)
+                await self._answer(request, collected, admitted, element)
                 answers += collected.answers()
             except MessageError as error:
                 answers.append(error_body(error.code, error.message, error.request_id))
@@ -177,21 +178,6 @@ class McpEndpoint:
         if origin is not None and not self._is_allowed_origin(origin):
             text = f"pages of {origin[:200]} may not call this server; see ALLOWED_ORIGINS"
             raise _RefusedError(_json(error_body(INVALID_REQUEST, text, None), status=403))
-
-    async def _principal(self, bearer: Bearer, message: Message) -> Principal:
-        """Who asks, with the live role where the message depends on it."""
-        principal = _stranger(bearer)
-        if message.method not in ROLE_METHODS:
-            return principal
-        grant = bearer.grant
-        try:
-            decision = await self._roles.current(grant.user_id, grant.upstream_id)
-        except PersonInactiveError:
-            raise self._guard.refused("the account is not active") from None
-        except SignInAgainError:
-            await self._grants.end(grant, "okta_sign_in_ended")
-            raise self._guard.refused("the sign-in at Okta has ended") from None
-        return replace(principal, decision=decision)
 
     async def _dispatched(
         self,
@@ -245,6 +231,7 @@ class McpEndpoint:
             user_id=principal.user_id,
             tool=name,
             upstream_id=principal.upstream_id,
+            is_service=principal.service is not None,
             may=may,
             counted=counted,
             limits=limits,
@@ -275,12 +262,8 @@ class McpEndpoint:
             reason=judged.reason if call is None else call.error_code,
             subject=judged.subject[:_LONGEST_SUBJECT] if judged.subject else None,
             method=message.method if judged.subject is None else None,
-            user_id=principal.user_id,
-            login=principal.login,
             role=decision.role if decision else None,
-            client_id=principal.client_id,
-            client_name=principal.client_name,
-            grant=principal.grant_key.partition("/")[2],
+            **principal.audit_fields(),
             okta_request_ids=call.okta_request_ids or None if call else None,
             **listed,
             **measured,
@@ -304,9 +287,9 @@ def _check_method(request: Request) -> None:
 async def _incoming(request: Request) -> Message | tuple[Message | MessageError, ...]:
     try:
         incoming = parsed(await bounded_body(request, LARGEST_MESSAGE))
-    except ParametersError as error:
+    except BodyTooLargeError as error:
         body = error_body(INVALID_REQUEST, error.reason, None)
-        raise _RefusedError(_json(body, status=error.status)) from None
+        raise _RefusedError(_json(body, status=413)) from None
     if isinstance(incoming, Message) and not incoming.is_notification:
         _check_routing_headers(request, incoming)
     return incoming
@@ -317,7 +300,7 @@ def _check_routing_headers(request: Request, message: Message) -> None:
 
     The decision is on the body; something in between may have decided on the headers.
     """
-    if request.headers.get("mcp-protocol-version") not in MODERN_PROTOCOL_VERSIONS:
+    if not _is_modern(request):
         return
     route = classify_inbound_request(message.raw, headers=request.headers)
     if isinstance(route, InboundLadderRejection):
@@ -336,6 +319,20 @@ class _Answer:
         await self._send(message)
 
 
+def _is_modern(request: Request) -> bool:
+    """Whether the request says that its revision has no handshake: 2026-07-28 or later."""
+    return request.headers.get("mcp-protocol-version") in MODERN_PROTOCOL_VERSIONS
+
+
+def _status(request: Request, refusal: dict[str, Any]) -> int:
+    """The status of a refusal: its code's in the revisions that give codes one, else 200.
+
+    What is behind answers so too: a refused tool must look like one that does not exist.
+    """
+    code = refusal["error"]["code"]
+    return ERROR_CODE_HTTP_STATUS.get(code, 200) if _is_modern(request) else 200
+
+
 class _Collected:
     """Takes the answer to one element of a batch in the place of the connection."""
 
@@ -348,21 +345,6 @@ class _Collected:
     def answers(self) -> list[Any]:
         """The answer as a list of one, empty for a notification."""
         return [json.loads(self._body)] if self._body else []
-
-
-def _stranger(bearer: Bearer) -> Principal:
-    """The principal of a grant whose role has not been asked for."""
-    grant = bearer.grant
-    return Principal(
-        user_id=grant.user_id,
-        login=grant.login,
-        name=grant.name,
-        client_id=grant.client_id,
-        client_name=grant.client_name,
-        grant_key=grant.key,
-        upstream_id=grant.upstream_id,
-        scopes=frozenset(bearer.scopes),
-    )
 
 
 def _handed_on(request: Request, message: Message) -> tuple[Scope, Receive]:
@@ -400,12 +382,11 @@ def _json(
     return JSONResponse(body, status_code=status, headers=uncached | (headers or {}))
 
 
-def _unavailable(text: str, asked: RequestId) -> Response:
-    retry = {"Retry-After": str(_RETRY_SECONDS)}
-    return _json(error_body(UNAVAILABLE, text, asked), status=503, headers=retry)
+def _later(text: str, retry_after_seconds: int, asked: RequestId) -> Response:
+    headers = {"Retry-After": str(retry_after_seconds)}
+    return _json(error_body(UNAVAILABLE, text, asked), status=503, headers=headers)
 
 
 def _unauthorized(error: BearerError) -> Response:
-    code = "invalid_token" if error.was_presented else "unauthorized"
-    body = {"error": code, "error_description": error.reason}
+    body = {"error": error.code, "error_description": error.reason}
     return _json(body, status=error.status, headers={"WWW-Authenticate": error.challenge})

@@ -15,11 +15,11 @@ from okta_mcp.oauth_proxy.consent import ConsentStep
 from okta_mcp.oauth_proxy.errors import PageError, RedirectedError
 from okta_mcp.oauth_proxy.forms import Form
 from okta_mcp.oauth_proxy.parameters import ParametersError, form_parameters, query_parameters
-from okta_mcp.oauth_proxy.rates import Rate, address_of
 from okta_mcp.oauth_proxy.responses import SIGN_IN_FORM, Responses
 from okta_mcp.oauth_proxy.sessions import Sessions
-from okta_mcp.oauth_proxy.trace import reference_of, trace
 from okta_mcp.pages import SignIn
+from okta_mcp.serving.rates import Rate, address_of
+from okta_mcp.serving.trace import reference_of, trace
 from okta_mcp.stores.records import CheckedRequest, Client
 
 

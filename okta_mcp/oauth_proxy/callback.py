@@ -15,9 +15,7 @@ from okta_mcp.audit.writer import Audit
 from okta_mcp.oauth_proxy.errors import PageError
 from okta_mcp.oauth_proxy.legs import LEG_TTL_SECONDS, Legs
 from okta_mcp.oauth_proxy.parameters import Parameters, ParametersError, query_parameters
-from okta_mcp.oauth_proxy.refusals import Refusals
 from okta_mcp.oauth_proxy.sessions import Sessions
-from okta_mcp.oauth_proxy.trace import trace
 from okta_mcp.oauth_proxy.upstreams import Upstreams
 from okta_mcp.okta.authorization_server import (
     LoginRefusedError,
@@ -28,6 +26,8 @@ from okta_mcp.okta.directory import DirectoryUnavailableError, PersonInactiveErr
 from okta_mcp.okta.oidc import OktaLogin, UpstreamTokens, callback_refusal
 from okta_mcp.okta.sign_ins import SignIns
 from okta_mcp.rbac.roles import LiveRoles, RoleDecision
+from okta_mcp.serving.refusals import Refusals
+from okta_mcp.serving.trace import trace
 from okta_mcp.stores.records import CheckedRequest, Leg, Mark, PendingConsent, Records, digest
 
 # Reasons that lie with Okta or with this server's configuration, not with the person.

@@ -25,8 +25,8 @@ from okta_mcp.oauth_proxy.pinned_fetch import (
     Resolver,
     is_public_address,
 )
-from okta_mcp.oauth_proxy.rates import Rates, TooManyRequestsError
 from okta_mcp.oauth_proxy.redirect_uris import LONGEST_URI
+from okta_mcp.serving.rates import Rates, TooManyRequestsError
 from okta_mcp.stores.records import Client
 
 # Every failure is answered after this time, so that its cause cannot be told by a clock; the

@@ -18,8 +18,8 @@ from okta_mcp.oauth_proxy.parameters import ParametersError, form_parameters
 from okta_mcp.oauth_proxy.redirect_uris import redirect_target
 from okta_mcp.oauth_proxy.responses import CONNECTIONS_FORM, Responses
 from okta_mcp.oauth_proxy.sessions import Sessions
-from okta_mcp.oauth_proxy.trace import trace
 from okta_mcp.pages import Connection, Connections
+from okta_mcp.serving.trace import trace
 from okta_mcp.stores.records import Grant, Records
 
 CONNECTIONS_PATH = "/oauth/connections"

@@ -18,13 +18,10 @@ from okta_mcp.oauth_proxy.errors import PageError
 from okta_mcp.oauth_proxy.forms import FORM_TTL_SECONDS, Form
 from okta_mcp.oauth_proxy.grants import Grants
 from okta_mcp.oauth_proxy.parameters import ParametersError, form_parameters, query_parameters
-from okta_mcp.oauth_proxy.rates import address_of
-from okta_mcp.oauth_proxy.refusals import Refusals
 from okta_mcp.oauth_proxy.register import USED_CLIENT_SECONDS
 from okta_mcp.oauth_proxy.responses import CONSENT_FORM, Responses
 from okta_mcp.oauth_proxy.scopes import NoScopeLeftError, cut_with_role
 from okta_mcp.oauth_proxy.sessions import Sessions
-from okta_mcp.oauth_proxy.trace import reference_of, trace
 from okta_mcp.okta.directory import (
     DirectoryUnavailableError,
     PersonInactiveError,
@@ -34,6 +31,9 @@ from okta_mcp.pages import Consent
 from okta_mcp.rbac.families import FAMILIES, OFFLINE_ACCESS
 from okta_mcp.rbac.policy import Policy, Role
 from okta_mcp.rbac.roles import LiveRoles
+from okta_mcp.serving.rates import address_of
+from okta_mcp.serving.refusals import Refusals
+from okta_mcp.serving.trace import reference_of, trace
 from okta_mcp.stores.interface import StoreFullError, StoreUnavailableError
 from okta_mcp.stores.records import (
     CheckedRequest,
@@ -343,19 +343,27 @@ class ConsentEndpoint:
         self._audit.write(
             "consent.denied",
             "refused",
-            reason=form.error,
+            reason=form.reason or form.error,
             user_id=session.user_id if session else None,
             login=session.login if session else None,
             client_id=checked.client_id,
             redirect_uri=checked.redirect_uri,
             **trace(request),
         )
-        description = (
-            "the person did not allow it"
-            if form.error == "access_denied"
-            else "the sign-in could not be finished"
+        return self._responses.refused(
+            checked.redirect_uri, checked.state, form.error, _what_ended(form)
         )
-        return self._responses.refused(checked.redirect_uri, checked.state, form.error, description)
+
+
+def _what_ended(form: Form) -> str:
+    """What the client hears of it: no more than that, the page has told the person."""
+    if form.reason is None:
+        return "the person did not allow it"
+    if form.reason == "no_role":
+        return "none of the person's groups gives access to this server"
+    if form.error == "access_denied":
+        return "the person was not let in"
+    return "the sign-in could not be finished"
 
 
 def _consent_key(checked: CheckedRequest, session: Session, scopes: tuple[str, ...]) -> str:

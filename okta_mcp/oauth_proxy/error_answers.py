@@ -10,10 +10,10 @@ from starlette.responses import JSONResponse, Response
 
 from okta_mcp.audit.writer import AuditFileError
 from okta_mcp.oauth_proxy.errors import PageError, TokenError
-from okta_mcp.oauth_proxy.rates import TooManyRequestsError
 from okta_mcp.oauth_proxy.responses import Responses
 from okta_mcp.oauth_proxy.token import NO_STORE
-from okta_mcp.oauth_proxy.trace import reference_of
+from okta_mcp.serving.rates import TooManyRequestsError
+from okta_mcp.serving.trace import reference_of
 from okta_mcp.stores.interface import StoreFullError, StoreUnavailableError
 
 # An outage that is over sooner is rare; whoever asks later does not come with all the others.

@@ -34,13 +34,15 @@ _FORM_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 class Form:
     """What a form is about: the request it belongs to, and to whom it was shown, if signed in.
 
-    `error` is the code with which a no ends the client's request.
+    `error` is the code with which a no ends the client's request. `reason` is that of the problem
+    which the page showed, None where the page asked the person.
     """
 
     id: str
     request: CheckedRequest | None = None
     user_id: str | None = None
     error: str = "access_denied"
+    reason: str | None = None
 
 
 _ADAPTER = TypeAdapter(Form)

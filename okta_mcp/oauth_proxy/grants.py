@@ -23,6 +23,7 @@ from okta_mcp.oauth_proxy.upstreams import Upstreams
 from okta_mcp.okta.oidc import s256
 from okta_mcp.rbac.families import OFFLINE_ACCESS
 from okta_mcp.rbac.policy import Role
+from okta_mcp.rbac.services import Service
 from okta_mcp.stores.interface import StoreFullError, StoreUnavailableError
 from okta_mcp.stores.records import (
     AccessToken,
@@ -43,6 +44,8 @@ _REPEAT_SECONDS = 10
 _REPEAT_UNUSED_SECONDS = 600
 _ANSWER = "refresh answer"
 _USE_NOTED_SECONDS = 60
+# A service proves itself anew as often as it likes: its token need not outlive a playbook's run.
+SERVICE_TOKEN_SECONDS = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +131,32 @@ class Grants:
             self._lifetimes.code,
         )
         return code
+
+    async def open_for_service(
+        self, service: Service, key_thumbprint: str, scopes: tuple[str, ...]
+    ) -> tuple[Grant, dict[str, Any]]:
+        """A grant that no person gave, with its one access token; it ends with that."""
+        now = self._now()
+        grant = Grant(
+            key=f"{service.user_id}/{secrets.token_urlsafe(16)}",
+            user_id=service.user_id,
+            login="",
+            name=service.name,
+            client_id=service.name,
+            client_name=service.name,
+            redirect_uri="",
+            scopes=scopes,
+            resource=self._resource_url,
+            role=service.role,
+            created_at=now,
+            expires_at=now + min(SERVICE_TOKEN_SECONDS, self._lifetimes.access_token),
+            redeemed=True,
+            service=service.name,
+            service_key=key_thumbprint,
+        )
+        answer = await self._new_pair(grant, scopes, generation=0)
+        await self._records.grants.put(grant.key, grant, grant.expires_at - now)
+        return grant, answer
 
     async def withdraw(self, code: str) -> None:
         """Take back a code that nobody has received, and its grant."""
@@ -232,7 +261,7 @@ class Grants:
         await self._note_use(stored, grant)
         return Bearer(grant, stored.scopes)
 
-    async def revoke(self, client: Client, token: str) -> Grant | None:
+    async def revoke(self, client_id: str, token: str) -> Grant | None:
         """Give back an access token (alone) or a refresh token (with its grant), RFC 7009.
 
         The grant it belonged to; None where there is no such token of this client, which is no
@@ -241,13 +270,13 @@ class Grants:
         if token.startswith(REFRESH_TOKEN):
             refresh = await self._records.refresh_tokens.get(digest(token))
             grant = await self._records.grants.get(refresh.grant_key) if refresh else None
-            if grant is None or grant.client_id != client.client_id:
+            if grant is None or grant.client_id != client_id:
                 return None
             await self.end(grant, "revoked_by_client")
             return grant
         access = await self._records.access_tokens.get(digest(token))
         grant = await self._records.grants.get(access.grant_key) if access else None
-        if grant is None or grant.client_id != client.client_id:
+        if grant is None or grant.client_id != client_id:
             return None
         await self._records.access_tokens.delete(digest(token))
         return grant
@@ -345,6 +374,8 @@ class Grants:
 
 def audit_fields(grant: Grant) -> dict[str, Any]:
     """Who and what a grant is, for the audit trail."""
+    if grant.service is not None:
+        return {"service": grant.service, "grant": grant.key.partition("/")[2]}
     return {
         "user_id": grant.user_id,
         "login": grant.login,

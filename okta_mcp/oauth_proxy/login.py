@@ -15,13 +15,13 @@ from okta_mcp.oauth_proxy.errors import PageError
 from okta_mcp.oauth_proxy.forms import Form
 from okta_mcp.oauth_proxy.legs import Legs
 from okta_mcp.oauth_proxy.parameters import ParametersError, form_parameters
-from okta_mcp.oauth_proxy.rates import Rate
 from okta_mcp.oauth_proxy.responses import SIGN_IN_FORM, Responses
 from okta_mcp.oauth_proxy.sessions import Sessions
-from okta_mcp.oauth_proxy.trace import reference_of, trace
 from okta_mcp.okta.authorization_server import OktaLoginError
 from okta_mcp.okta.oidc import OktaLogin
 from okta_mcp.pages import SignIn
+from okta_mcp.serving.rates import Rate
+from okta_mcp.serving.trace import reference_of, trace
 from okta_mcp.stores.interface import StoreFullError
 
 

@@ -16,11 +16,11 @@ from okta_mcp.oauth_proxy.grants import Grants
 from okta_mcp.oauth_proxy.parameters import ParametersError, form_parameters
 from okta_mcp.oauth_proxy.responses import SIGN_OUT_FORM, Responses
 from okta_mcp.oauth_proxy.sessions import Sessions
-from okta_mcp.oauth_proxy.trace import trace
 from okta_mcp.oauth_proxy.upstreams import Upstreams
 from okta_mcp.okta.authorization_server import OktaLoginError
 from okta_mcp.okta.oidc import OktaLogin
 from okta_mcp.pages import SignedOut, SignOut
+from okta_mcp.serving.trace import trace
 from okta_mcp.stores.records import Session
 
 SIGNED_OUT_PATH = "/oauth/signed-out"

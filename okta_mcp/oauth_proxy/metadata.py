@@ -8,12 +8,12 @@ clients ask for what the authorization server lists (design 15).
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from okta_mcp.mcp_endpoint.protected_resource import protected_resource
 from okta_mcp.oauth_proxy.client_metadata import GRANT_TYPES
 from okta_mcp.oauth_proxy.register import AUTH_METHODS
 from okta_mcp.rbac.families import SUPPORTED_SCOPES
 
 AUTHORIZATION_SERVER_PATH = "/.well-known/oauth-authorization-server"
-PROTECTED_RESOURCE_PATH = "/.well-known/oauth-protected-resource"
 
 
 class MetadataEndpoint:
@@ -36,12 +36,7 @@ class MetadataEndpoint:
             "authorization_response_iss_parameter_supported": True,
             "client_id_metadata_document_supported": takes_client_documents,
         }
-        self._protected_resource = {
-            "resource": resource_url,
-            "authorization_servers": [issuer],
-            "bearer_methods_supported": ["header"],
-            "resource_name": "Okta for AI assistants",
-        }
+        self._protected_resource = protected_resource(resource_url, issuer)
 
     async def authorization_server(self, request: Request) -> Response:  # noqa: ARG002
         """RFC 8414."""

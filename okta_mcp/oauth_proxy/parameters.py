@@ -4,12 +4,15 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
+from okta_mcp.serving.body import BodyTooLargeError, bounded_body
+
 LARGEST_QUERY = 16 * 1024
 LARGEST_FORM = 16 * 1024
 MOST_PARAMETERS = 100
 
 _KNOWN = frozenset(
-    "client_id client_secret code code_challenge code_challenge_method code_verifier decision form"
+    "client_assertion client_assertion_type client_id client_secret code code_challenge"
+    " code_challenge_method code_verifier decision form"
     " grant_type prompt redirect_uri refresh_token request request_uri response_mode response_type"
     " scope state token token_type_hint".split()
 )
@@ -78,21 +81,11 @@ async def form_parameters(request: Request) -> Parameters:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/x-www-form-urlencoded":
         raise ParametersError("the body must be application/x-www-form-urlencoded", 415)
-    body = await bounded_body(request, LARGEST_FORM)
+    try:
+        body = await bounded_body(request, LARGEST_FORM)
+    except BodyTooLargeError as error:
+        raise ParametersError(error.reason, 413) from None
     try:
         return Parameters(body.decode("utf-8"))
     except UnicodeDecodeError:
         raise ParametersError("not form-encoded") from None
-
-
-async def bounded_body(request: Request, largest: int) -> bytes:
-    """The body, counted while it arrives, whatever `Content-Length` says."""
-    declared = request.headers.get("content-length", "0")
-    if declared.isdigit() and int(declared) > largest:
-        raise ParametersError(f"the body is larger than {largest} bytes", 413)
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > largest:
-            raise ParametersError(f"the body is larger than {largest} bytes", 413)
-    return bytes(body)

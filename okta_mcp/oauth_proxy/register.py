@@ -13,11 +13,11 @@ from starlette.responses import JSONResponse, Response
 from okta_mcp.audit.writer import Audit
 from okta_mcp.oauth_proxy.client_metadata import checked_metadata, json_object
 from okta_mcp.oauth_proxy.errors import TokenError
-from okta_mcp.oauth_proxy.parameters import ParametersError, bounded_body
-from okta_mcp.oauth_proxy.rates import Rate
 from okta_mcp.oauth_proxy.suspicion import Suspicion
 from okta_mcp.oauth_proxy.tokens import CLIENT_SECRET, new_client_id, new_secret
-from okta_mcp.oauth_proxy.trace import trace
+from okta_mcp.serving.body import BodyTooLargeError, bounded_body
+from okta_mcp.serving.rates import Rate
+from okta_mcp.serving.trace import trace
 from okta_mcp.stores.interface import StoreFullError
 from okta_mcp.stores.records import Client, Records, digest
 
@@ -165,8 +165,8 @@ async def _metadata(request: Request) -> dict[str, Any]:
         raise TokenError("invalid_client_metadata", "the body must be application/json", status=415)
     try:
         return json_object(await bounded_body(request, LARGEST_REGISTRATION))
-    except ParametersError as error:
-        raise TokenError("invalid_client_metadata", error.reason, status=error.status) from None
+    except BodyTooLargeError as error:
+        raise TokenError("invalid_client_metadata", error.reason, status=413) from None
 
 
 def _answer(client: Client, secret: str | None) -> dict[str, Any]:

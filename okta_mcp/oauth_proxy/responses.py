@@ -14,8 +14,8 @@ from okta_mcp.oauth_proxy.client_documents import document_host, is_document_url
 from okta_mcp.oauth_proxy.errors import PageError
 from okta_mcp.oauth_proxy.forms import Form, Forms
 from okta_mcp.oauth_proxy.redirect_uris import redirect_target
-from okta_mcp.oauth_proxy.trace import reference_of
 from okta_mcp.pages import Button, ClientView, Pages
+from okta_mcp.serving.trace import reference_of
 from okta_mcp.stores.records import Client
 
 CONSENT_FORM = "consent"
@@ -47,7 +47,12 @@ class Responses:
         reference = reference_of(request)
         if error.finishes is None:
             return self.page(self._words(error, reference, None), status=error.status)
-        form = Form(id=error.finishes.id, request=error.finishes, error=error.finish_code)
+        form = Form(
+            id=error.finishes.id,
+            request=error.finishes,
+            error=error.finish_code,
+            reason=error.reason,
+        )
         sealed, cookie = self.forms.issued(CONSENT_FORM, form)
         button = Button("Back to the application", form_action="/oauth/consent", form_token=sealed)
         response = self.page(self._words(error, reference, button), status=error.status)

@@ -10,30 +10,33 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from okta_mcp.audit.writer import Audit
-from okta_mcp.mcp_endpoint.call_rates import CallRates
-from okta_mcp.mcp_endpoint.cors import McpCors
-from okta_mcp.mcp_endpoint.endpoint import McpEndpoint
+from okta_mcp.mcp_endpoint.bearer import BearerHeader
+from okta_mcp.mcp_endpoint.protected_resource import (
+    PROTECTED_RESOURCE_PATH,
+    PROTECTED_RESOURCE_PATHS,
+)
 from okta_mcp.oauth_proxy.authorize import AuthorizeEndpoint
-from okta_mcp.oauth_proxy.bearer import BearerGuard
 from okta_mcp.oauth_proxy.callback import CallbackEndpoint
 from okta_mcp.oauth_proxy.connections import CONNECTIONS_PATH, ConnectionsEndpoint
 from okta_mcp.oauth_proxy.consent import ConsentEndpoint, ConsentStep
-from okta_mcp.oauth_proxy.health import HealthEndpoint
+from okta_mcp.oauth_proxy.entrance import ProxyEntrance
 from okta_mcp.oauth_proxy.home import HomeEndpoint
 from okta_mcp.oauth_proxy.login import LoginEndpoint
 from okta_mcp.oauth_proxy.logout import SIGNED_OUT_PATH, LogoutEndpoint
 from okta_mcp.oauth_proxy.metadata import (
     AUTHORIZATION_SERVER_PATH,
-    PROTECTED_RESOURCE_PATH,
     MetadataEndpoint,
 )
-from okta_mcp.oauth_proxy.okta_access import okta_scopes
 from okta_mcp.oauth_proxy.parts import Parts
 from okta_mcp.oauth_proxy.register import RegistrationEndpoint
 from okta_mcp.oauth_proxy.revoke import RevocationEndpoint
+from okta_mcp.oauth_proxy.service_assertion import ASSERTION_RATE, ServiceAssertions
+from okta_mcp.oauth_proxy.service_tokens import ServiceTokens
 from okta_mcp.oauth_proxy.suspicion import Suspicion
 from okta_mcp.oauth_proxy.token import TokenEndpoint
-from okta_mcp.ops.hygiene import is_allowed_origin
+from okta_mcp.serving.health import HealthEndpoint
+from okta_mcp.serving.mcp_route import mcp_route
+from okta_mcp.serving.okta_access import okta_scopes
 
 _SUSPICIOUS_RATE = "10/10 minutes"
 
@@ -44,41 +47,18 @@ def route_table(
     parts: Parts, health: HealthEndpoint, behind: Starlette, sandbox_url: str | None
 ) -> list[Route]:
     """`behind` is the MCP server that /mcp dispatches to."""
+    header = BearerHeader(f"{parts.settings.url}{PROTECTED_RESOURCE_PATH}/mcp")
+    entrance = ProxyEntrance(header, parts.grants, parts.roles, parts.policy.services)
     home = HomeEndpoint(parts.responses, mcp_url=parts.resource_url, sandbox_url=sandbox_url)
     return [
         Route("/", home.get),
         Route("/static/{name}", home.asset),
         Route("/health", health.get),
         Route("/health/ready", health.ready),
-        _mcp_route(parts, behind),
+        mcp_route(parts, entrance, parts.policy, behind),
         *_client_routes(parts),
         *_page_routes(parts),
     ]
-
-
-def _mcp_route(parts: Parts, behind: Starlette) -> Route:
-    settings = parts.settings
-    listed = frozenset(settings.allowed_origins)
-
-    def is_allowed(origin: str) -> bool:
-        return is_allowed_origin(origin, public_url=settings.url, allowed_origins=listed)
-
-    mcp = McpEndpoint(
-        behind,
-        BearerGuard(parts.grants, metadata_url=f"{settings.url}{PROTECTED_RESOURCE_PATH}/mcp"),
-        parts.grants,
-        parts.roles,
-        parts.policy,
-        parts.audit,
-        parts.refusals,
-        CallRates(
-            parts.rates.rate("calls", settings.rate_tool_calls),
-            parts.rates.rate("calls of one tool", settings.rate_tool_calls_per_tool),
-        ),
-        is_allowed_origin=is_allowed,
-    )
-    pages = Middleware(McpCors, is_allowed=is_allowed)
-    return Route("/mcp", mcp, methods=["GET", "POST", "DELETE", "OPTIONS"], middleware=[pages])
 
 
 def _client_routes(parts: Parts) -> list[Route]:
@@ -98,15 +78,24 @@ def _client_routes(parts: Parts) -> list[Route]:
         redirect_hosts=tuple(host.lower() for host in settings.redirect_hosts),
         now=parts.now,
     )
+    assertions = ServiceAssertions(
+        parts.policy.services,
+        parts.records,
+        rates.rate("assertions of one service", ASSERTION_RATE),
+        audiences=(f"{settings.url}/oauth/token", settings.url),
+        now=parts.now,
+    )
     token = TokenEndpoint(
         parts.records,
         parts.grants,
         parts.roles,
         parts.audit,
         rates.rate("token failures", settings.rate_token_failures),
+        assertions,
+        ServiceTokens(parts.grants, parts.policy),
         resource_url=parts.resource_url,
     )
-    revoke = RevocationEndpoint(parts.records, parts.grants, parts.audit)
+    revoke = RevocationEndpoint(parts.records, parts.grants, assertions, parts.audit)
     any_page = [
         Middleware(
             CORSMiddleware, allow_origins=["*"], allow_methods=["GET", "POST"], allow_headers=["*"]
@@ -114,8 +103,7 @@ def _client_routes(parts: Parts) -> list[Route]:
     ]
     read = (
         (AUTHORIZATION_SERVER_PATH, metadata.authorization_server),
-        (PROTECTED_RESOURCE_PATH, metadata.protected_resource),
-        (f"{PROTECTED_RESOURCE_PATH}/mcp", metadata.protected_resource),
+        *((path, metadata.protected_resource) for path in PROTECTED_RESOURCE_PATHS),
     )
     sent = (
         ("/oauth/register", register.post),

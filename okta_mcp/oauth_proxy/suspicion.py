@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
-from okta_mcp.oauth_proxy.rates import Rate, TooManyRequestsError
 from okta_mcp.oauth_proxy.redirect_uris import redirect_target
+from okta_mcp.serving.rates import Rate, TooManyRequestsError
 from okta_mcp.stores.interface import StoreFullError
 from okta_mcp.stores.records import Mark, Records, digest
 

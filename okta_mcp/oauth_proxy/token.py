@@ -1,5 +1,7 @@
 """`POST /oauth/token`: codes and refresh tokens become access tokens (RFC 6749 sections 4.1.3, 6).
 
+So do the assertions of services (section 4.4), a way that no registered client can go.
+
 Errors are 400 JSON, and 401 only where the client did not authenticate. A refresh asks Okta about
 the person before anything is used up: an account that may not act any more ends the grant, and an
 Okta that does not answer leaves the refresh token good.
@@ -17,15 +19,21 @@ from okta_mcp.oauth_proxy.client_authentication import authenticated_client
 from okta_mcp.oauth_proxy.errors import TokenError
 from okta_mcp.oauth_proxy.grants import Grants, audit_fields, invalid_grant
 from okta_mcp.oauth_proxy.parameters import Parameters, ParametersError, form_parameters
-from okta_mcp.oauth_proxy.rates import Rate
 from okta_mcp.oauth_proxy.scopes import LONGEST_SCOPE
-from okta_mcp.oauth_proxy.trace import trace
+from okta_mcp.oauth_proxy.service_assertion import (
+    ServiceAssertions,
+    SignedAssertion,
+    has_assertion,
+)
+from okta_mcp.oauth_proxy.service_tokens import ServiceTokens
 from okta_mcp.okta.directory import (
     DirectoryUnavailableError,
     PersonInactiveError,
     SignInAgainError,
 )
 from okta_mcp.rbac.roles import LiveRoles
+from okta_mcp.serving.rates import Rate
+from okta_mcp.serving.trace import trace
 from okta_mcp.stores.interface import StoreFullError
 from okta_mcp.stores.records import Client, Grant, Records
 
@@ -44,6 +52,8 @@ class TokenEndpoint:
         roles: LiveRoles,
         audit: Audit,
         failures: Rate,
+        assertions: ServiceAssertions,
+        service_tokens: ServiceTokens,
         *,
         resource_url: str,
     ) -> None:
@@ -52,6 +62,8 @@ class TokenEndpoint:
         self._roles = roles
         self._audit = audit
         self._failures = failures
+        self._assertions = assertions
+        self._service_tokens = service_tokens
         self._resource_url = resource_url
 
     async def post(self, request: Request) -> Response:
@@ -59,35 +71,58 @@ class TokenEndpoint:
 
         Only failures count against an address: whoever works is never limited.
         """
-        client: Client | None = None
+        # Once it is known: the field of the audit trail, and the value.
+        asking: dict[str, str] = {}
         try:
             form = await token_form(request, besides=frozenset({"resource"}))
-            client = await authenticated_client(request, form, self._records)
-            answer = await self._answer(request, client, form)
+            if has_assertion(form):
+                signed = self._assertions.signed(request, form)
+                asking = {"service": signed.service.name}
+                await self._assertions.accept(signed, form)
+                answer = await self._service_answer(request, signed, form)
+            else:
+                client = await authenticated_client(request, form, self._records)
+                asking = {"client_id": client.client_id}
+                answer = await self._answer(request, client, form)
         except StoreFullError:
             error = unavailable("the server holds too many tokens")
-            self._refused(request, client, error)
+            self._refused(request, asking, error)
             raise error from None
         except TokenError as error:
             if error.status < 500:
                 # Beyond the rate this is 429 in place of the error, before a line is written. Good
                 # requests of the same address go on: any page can make a browser send bad ones.
                 await self._failures.hit(request)
-            self._refused(request, client, error)
+            self._refused(request, asking, error)
             raise
         return JSONResponse(answer, headers=NO_STORE)
 
     async def _answer(self, request: Request, client: Client, form: Parameters) -> dict[str, Any]:
-        grant_type = form.one("grant_type")
-        if grant_type is None:
-            raise TokenError("invalid_request", "grant_type is missing")
+        grant_type = _grant_type(form)
         if grant_type == "authorization_code":
             return await self._code(request, client, form)
         if grant_type == "refresh_token":
             return await self._refresh(request, client, form)
+        if grant_type == "client_credentials":
+            raise TokenError(
+                "unauthorized_client",
+                "client_credentials is for services of this server's policy file; a client that"
+                " registered itself uses authorization_code",
+            )
         raise TokenError(
             "unsupported_grant_type", "grant_type must be authorization_code or refresh_token"
         )
+
+    async def _service_answer(
+        self, request: Request, signed: SignedAssertion, form: Parameters
+    ) -> dict[str, Any]:
+        grant_type = _grant_type(form)
+        if grant_type != "client_credentials":
+            raise TokenError("unauthorized_client", "a service uses client_credentials alone")
+        self._check_resource(form)
+        grant, answer = await self._service_tokens.issued(signed, form)
+        self._issued(request, "token.issued", grant, answer, grant_type=grant_type)
+        return answer
 
     async def _code(self, request: Request, client: Client, form: Parameters) -> dict[str, Any]:
         code, verifier = _required(form, "code"), _required(form, "code_verifier")
@@ -128,21 +163,30 @@ class TokenEndpoint:
         if not all(is_resource(name, self._resource_url) for name in form.every("resource")):
             raise TokenError("invalid_target", f"tokens are for {self._resource_url} only")
 
-    def _issued(self, request: Request, event: str, grant: Grant, answer: dict[str, Any]) -> None:
+    def _issued(
+        self,
+        request: Request,
+        event: str,
+        grant: Grant,
+        answer: dict[str, Any],
+        *,
+        grant_type: str | None = None,
+    ) -> None:
         self._audit.write(
             event,
             **audit_fields(grant),
+            grant_type=grant_type,
             scopes=answer["scope"].split(),
             expires_in=answer["expires_in"],
             **trace(request),
         )
 
-    def _refused(self, request: Request, client: Client | None, error: TokenError) -> None:
+    def _refused(self, request: Request, asking: dict[str, str], error: TokenError) -> None:
         self._audit.write(
             "token.refused",
             "refused",
             reason=error.reason,
-            client_id=client.client_id if client else None,
+            **asking,
             **trace(request),
         )
 
@@ -165,6 +209,13 @@ def unavailable(description: str) -> TokenError:
     return TokenError(
         "temporarily_unavailable", description, status=503, headers={"Retry-After": "5"}
     )
+
+
+def _grant_type(form: Parameters) -> str:
+    grant_type = form.one("grant_type")
+    if grant_type is None:
+        raise TokenError("invalid_request", "grant_type is missing")
+    return grant_type
 
 
 def _required(form: Parameters, name: str) -> str:

@@ -53,10 +53,14 @@ class Endpoints:
     keys: str
     revocation: str | None
     end_session: str | None
+    introspection: str | None
 
 
 class AuthorizationServer:
-    """The server of `issuer` as the application `client_id` sees it; `now` is epoch seconds."""
+    """The server of `issuer` as the application `client_id` sees it; `now` is epoch seconds.
+
+    Without a `client_id` as everybody sees it.
+    """
 
     def __init__(
         self, http: httpx.AsyncClient, *, issuer: str, client_id: str, now: Callable[[], float]
@@ -102,6 +106,15 @@ class AuthorizationServer:
         """The answer to a form; raises `LoginUnavailableError`."""
         return await self._sent(self._http.build_request("POST", url, data=form, headers=headers))
 
+    async def key_set(self) -> dict[str, Any]:
+        """The document with the keys that the server signs with; raises `LoginUnavailableError`."""
+        endpoints = await self.endpoints()
+        answer = await self.get(endpoints.keys)
+        document = json_object(answer) if answer.status_code == 200 else None
+        if document is None:
+            raise LoginUnavailableError("okta_unreachable")
+        return document
+
     async def _sent(self, request: httpx.Request) -> httpx.Response:
         """The answer with a bounded body, never following a redirect."""
         request.headers.setdefault("Accept", "application/json")
@@ -130,9 +143,8 @@ class AuthorizationServer:
         return answer, bytes(body)
 
     async def _discovered(self) -> Endpoints:
-        url = httpx.URL(
-            f"{self.issuer}/.well-known/openid-configuration", params={"client_id": self.client_id}
-        )
+        asking = {"client_id": self.client_id} if self.client_id else {}
+        url = httpx.URL(f"{self.issuer}/.well-known/openid-configuration", params=asking)
         answer = await self.get(str(url))
         document = json_object(answer) if answer.status_code == 200 else None
         if document is None or str(document.get("issuer", "")).rstrip("/") != self.issuer:
@@ -144,6 +156,8 @@ class AuthorizationServer:
             keys=self._on_issuer_host(document, "jwks_uri"),
             revocation=self._on_issuer_host(document, "revocation_endpoint", optional=True) or None,
             end_session=self._on_issuer_host(document, "end_session_endpoint", optional=True)
+            or None,
+            introspection=self._on_issuer_host(document, "introspection_endpoint", optional=True)
             or None,
         )
 

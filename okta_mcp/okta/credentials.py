@@ -12,7 +12,7 @@ import httpx
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The person on whose behalf Okta is asked.
+    """The person on whose behalf Okta is asked, or a service, which is no person.
 
     `user_id` is whose share of Okta's limits is used, `upstream_id` names what was kept of the
     person's own sign-in at Okta, for credentials that are the person's.
@@ -20,6 +20,7 @@ class Caller:
 
     user_id: str
     upstream_id: str | None = None
+    is_service: bool = False
 
 
 class Credentials(Protocol):

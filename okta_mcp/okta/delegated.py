@@ -20,6 +20,15 @@ class PersonalTokens:
         self._sign_ins = sign_ins
 
     async def headers(self, method: str, url: str, caller: Caller | None) -> dict[str, str]:  # noqa: ARG002
+        if caller is not None and caller.is_service:
+            raise OktaRefusedError(
+                "okta_unauthorized",
+                "Okta is asked with the sign-in of the person who calls, and a service has none",
+                details={
+                    "fix": "an administrator sets OKTA_API_AUTH=service or ssws on this server; or"
+                    " a person makes the call"
+                },
+            )
         if caller is None or caller.upstream_id is None:
             raise _sign_in_again()
         try:

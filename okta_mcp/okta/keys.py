@@ -1,4 +1,4 @@
-"""Okta's signing keys, and the verification of ID tokens with them (OIDC Core 3.1.3.7, RFC 8725).
+"""Okta's signing keys, and the verification of tokens with them (OIDC Core 3.1.3.7, RFC 8725).
 
 The key id of a token is only a dictionary key: nothing that a token names is ever fetched. The
 algorithm is fixed here, not read from the token.
@@ -25,8 +25,8 @@ _KEYS_LIVE_SECONDS = 3600.0
 _MOST_KEYS = 20
 
 
-class IdTokenError(Exception):
-    """The ID token cannot be trusted; the text says which check failed and is for the log only."""
+class UntrustedTokenError(Exception):
+    """The token cannot be trusted; the text says which check failed and is for the log only."""
 
 
 class SigningKeys:
@@ -58,7 +58,7 @@ class SigningKeys:
             raise LoginUnavailableError("okta_unreachable")
 
     async def key(self, key_id: str) -> jwt.PyJWK:
-        """The key of that id; raises `IdTokenError` where there is none, and as `ready` does."""
+        """The key of that id; raises `UntrustedTokenError`, and as `ready` does."""
         if key_id not in self._keys or self._now() >= self._stale_at:
             await self._asked_for()
         try:
@@ -67,7 +67,9 @@ class SigningKeys:
             if self._has_failed:
                 # The issuer may well publish it: nobody can tell whether the token is good.
                 raise LoginUnavailableError("okta_unreachable") from None
-            raise IdTokenError("signed with a key that the issuer does not publish") from None
+            raise UntrustedTokenError(
+                "signed with a key that the issuer does not publish"
+            ) from None
 
     async def _asked_for(self) -> None:
         async with self._lock:
@@ -86,12 +88,12 @@ class SigningKeys:
             # What is known still verifies; the next login after the pause asks again.
             return
         self._has_failed = False
-        self._keys = _usable_keys(document)
+        self._keys = usable_keys(document)
         self._next_fetch_at = self._now() + _COOL_DOWN_SECONDS
         self._stale_at = self._now() + _KEYS_LIVE_SECONDS
 
 
-def _usable_keys(document: dict[str, Any]) -> dict[str, jwt.PyJWK]:
+def usable_keys(document: dict[str, Any]) -> dict[str, jwt.PyJWK]:
     """RSA signing keys by id; whatever else the document holds is passed over."""
     keys: dict[str, jwt.PyJWK] = {}
     listed = document.get("keys")
@@ -119,20 +121,46 @@ async def verified_id_token(
     access_token: str,
     now: float,
 ) -> dict[str, Any]:
-    """The claims of a token that passed every check; raises `IdTokenError`.
+    """The claims of a token that passed every check; raises `UntrustedTokenError`.
 
     `nonce` is None only after a refresh, where OIDC sends none.
     """
-    key = await keys.key(_key_id(id_token))
+    claims = await signed_claims(id_token, keys, client_id, ("exp", "iat", "iss", "aud", "sub"))
+    check_issuer(claims, issuer)
+    _check_audiences(claims, client_id)
+    _check_times(claims, now)
+    if not isinstance(claims["sub"], str) or not claims["sub"].strip():
+        raise UntrustedTokenError("no subject")
+    if nonce is not None and not _equal(claims.get("nonce"), nonce):
+        raise UntrustedTokenError("made for another sign-in (nonce)")
+    if "at_hash" in claims and not _equal(claims["at_hash"], _half_hash(access_token)):
+        raise UntrustedTokenError("made for another access token (at_hash)")
+    return claims
+
+
+async def signed_claims(
+    token: str,
+    keys: SigningKeys,
+    audience: str,
+    required: tuple[str, ...],
+    *,
+    types: tuple[str | None, ...] | None = None,
+) -> dict[str, Any]:
+    """The claims of a token with a good signature that is for `audience` and has all of `required`.
+
+    Issuer and times are for the caller to check. `types` are what the header may say as `typ`.
+    Raises `UntrustedTokenError`, and as `SigningKeys.ready` does.
+    """
+    key = await keys.key(_key_id(token, types))
     try:
         claims: dict[str, Any] = jwt.decode(
-            id_token,
+            token,
             key,
             algorithms=_ALGORITHMS,
-            audience=client_id,
+            audience=audience,
             options={
-                "require": ["exp", "iat", "iss", "aud", "sub"],
-                # Times are checked below, against this server's one clock.
+                "require": list(required),
+                # Times are checked by the caller, against this server's one clock.
                 "verify_exp": False,
                 "verify_iat": False,
                 "verify_nbf": False,
@@ -140,49 +168,52 @@ async def verified_id_token(
             },
         )
     except jwt.PyJWTError as error:
-        raise IdTokenError(type(error).__name__) from None
-    _check_parties(claims, issuer, client_id)
-    _check_times(claims, now)
-    if not isinstance(claims["sub"], str) or not claims["sub"].strip():
-        raise IdTokenError("no subject")
-    if nonce is not None and not _equal(claims.get("nonce"), nonce):
-        raise IdTokenError("made for another sign-in (nonce)")
-    if "at_hash" in claims and not _equal(claims["at_hash"], _half_hash(access_token)):
-        raise IdTokenError("made for another access token (at_hash)")
+        raise UntrustedTokenError(type(error).__name__) from None
     return claims
 
 
-def _key_id(id_token: str) -> str:
+def _key_id(token: str, types: tuple[str | None, ...] | None) -> str:
     try:
-        header = jwt.get_unverified_header(id_token)
+        header = jwt.get_unverified_header(token)
     except jwt.PyJWTError:
-        raise IdTokenError("not a JWT") from None
+        raise UntrustedTokenError("not a JWT") from None
+    if types is not None and header.get("typ") not in types:
+        raise UntrustedTokenError("a token of another type")
     if header.get("alg") not in _ALGORITHMS:
-        raise IdTokenError("signed with an algorithm that is not allowed")
+        raise UntrustedTokenError("signed with an algorithm that is not allowed")
     if not isinstance(header.get("kid"), str):
-        raise IdTokenError("names no key")
+        raise UntrustedTokenError("names no key")
     return str(header["kid"])
 
 
-def _check_parties(claims: dict[str, Any], issuer: str, client_id: str) -> None:
+def check_issuer(claims: dict[str, Any], issuer: str) -> None:
+    """Raises `UntrustedTokenError`."""
     # Okta writes its issuer without a slash; one that is configured with a slash is the same.
     if not isinstance(claims["iss"], str) or claims["iss"].rstrip("/") != issuer:
-        raise IdTokenError("from another issuer")
+        raise UntrustedTokenError("from another issuer")
+
+
+def _check_audiences(claims: dict[str, Any], client_id: str) -> None:
     audiences = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
     if (len(audiences) > 1 or "azp" in claims) and claims.get("azp") != client_id:
-        raise IdTokenError("authorized for another application (azp)")
+        raise UntrustedTokenError("authorized for another application (azp)")
+
+
+def check_beginning(claims: dict[str, Any], now: float) -> None:
+    """That all times are times, and none that should have passed lies ahead; raises the same."""
+    for name in ("exp", "iat", "nbf"):
+        if name in claims and not _is_time(claims[name]):
+            raise UntrustedTokenError(f"{name} is not a time")
+    if max(claims["iat"], claims.get("nbf", 0)) > now + _LEEWAY_SECONDS:
+        raise UntrustedTokenError("from the future")
 
 
 def _check_times(claims: dict[str, Any], now: float) -> None:
-    for name in ("exp", "iat", "nbf"):
-        if name in claims and not _is_time(claims[name]):
-            raise IdTokenError(f"{name} is not a time")
+    check_beginning(claims, now)
     if claims["exp"] <= now - _LEEWAY_SECONDS:
-        raise IdTokenError("expired")
-    if max(claims["iat"], claims.get("nbf", 0)) > now + _LEEWAY_SECONDS:
-        raise IdTokenError("from the future")
+        raise UntrustedTokenError("expired")
     if claims["iat"] < now - _OLDEST_ID_TOKEN_SECONDS:
-        raise IdTokenError("too old")
+        raise UntrustedTokenError("too old")
 
 
 def _is_time(value: Any) -> bool:

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
 
@@ -24,7 +24,7 @@ from okta_mcp.okta.authorization_server import (
     lifetime,
 )
 from okta_mcp.okta.client_authentication import ClientAuthentication
-from okta_mcp.okta.keys import IdTokenError, SigningKeys, verified_id_token
+from okta_mcp.okta.keys import SigningKeys, UntrustedTokenError, verified_id_token
 
 # RFC 7636 allows 43 to 128 characters; 64 random bytes make 86.
 _VERIFIER_BYTES = 64
@@ -42,6 +42,15 @@ class UpstreamTokens:
     access_token: str = field(repr=False)
     refresh_token: str | None = field(repr=False)
     expires_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An error answer of the token endpoint; `description` is Okta's text and not to be shown."""
+
+    status: int
+    error: str
+    description: str
 
 
 def new_verifier() -> str:
@@ -76,7 +85,7 @@ class OktaLogin:
         self.redirect_uri = redirect_uri
         self._now = now
         self._acr_values = acr_values
-        self._keys = SigningKeys(self._fetched_keys, now)
+        self._keys = SigningKeys(server.key_set, now)
 
     @property
     def issuer(self) -> str:
@@ -114,21 +123,38 @@ class OktaLogin:
         return f"{endpoints.authorization}?{urlencode(parameters)}"
 
     async def redirect_uri_is_registered(self) -> bool:
-        """Ask Okta's authorization endpoint once with `prompt=none`.
+        """Ask Okta's authorization endpoint once without a person.
 
         Okta answers 400 with a page of its own, and does not redirect, when the redirect URI or the
         client is unknown to it.
         """
-        verifier = new_verifier()
-        url = await self.authorization_url(
-            state=secrets.token_urlsafe(16),
-            nonce=secrets.token_urlsafe(16),
-            verifier=verifier,
-            scopes=("openid",),
-            force_login=False,
-        )
-        answer = await self._server.get(f"{url}&prompt=none")
-        return answer.status_code != 400
+        return (await self._silently_asked(("openid",))).status_code != 400
+
+    async def silent_error(self, scopes: tuple[str, ...]) -> str:
+        """The `error` with which Okta ends a request for `scopes` that asks no person.
+
+        `login_required` is the one of a request that is good; empty where Okta names none.
+        """
+        answer = await self._silently_asked(scopes)
+        query = parse_qs(urlsplit(answer.headers.get("location", "")).query)
+        return str(query.get("error", [""])[0])
+
+    async def refused_grant(self, grant_type: str) -> Refused:
+        """What the token endpoint says to a code or refresh token that never was.
+
+        `invalid_grant` means that Okta accepts this application itself.
+        """
+        endpoints = await self.endpoints()
+        form = {"grant_type": grant_type}
+        if grant_type == "refresh_token":
+            form["refresh_token"] = "none"  # noqa: S105 - that there is none
+        else:
+            form |= {"code": "none", "code_verifier": new_verifier()}
+            form["redirect_uri"] = self.redirect_uri
+        answer = await self._posted(endpoints.token, form)
+        body = json_object(answer) or {}
+        error, description = body.get("error"), body.get("error_description")
+        return Refused(answer.status_code, str(error or ""), str(description or ""))
 
     async def exchanged(self, code: str, verifier: str, nonce: str) -> UpstreamTokens:
         """The tokens for Okta's code; the ID token is verified before anything else happens.
@@ -215,7 +241,7 @@ class OktaLogin:
                 access_token=body["access_token"],
                 now=self._now(),
             )
-        except IdTokenError as error:
+        except UntrustedTokenError as error:
             raise LoginRefusedError("id_token_refused") from error
         refresh_token, seconds = body.get("refresh_token"), body.get("expires_in")
         return UpstreamTokens(
@@ -231,6 +257,16 @@ class OktaLogin:
         fields, headers = self._authentication.fields(url), self._authentication.headers()
         return await self._server.post(url, form | fields, headers)
 
+    async def _silently_asked(self, scopes: tuple[str, ...]) -> httpx.Response:
+        url = await self.authorization_url(
+            state=secrets.token_urlsafe(16),
+            nonce=secrets.token_urlsafe(16),
+            verifier=new_verifier(),
+            scopes=scopes,
+            force_login=False,
+        )
+        return await self._server.get(f"{url}&prompt=none")
+
     async def _given_back(self, refresh_token: str | None) -> None:
         try:
             if refresh_token is not None:
@@ -238,14 +274,6 @@ class OktaLogin:
         except OktaLoginError:
             # Nobody here holds it; Okta's own end of it has to do.
             return
-
-    async def _fetched_keys(self) -> dict[str, Any]:
-        endpoints = await self.endpoints()
-        answer = await self._server.get(endpoints.keys)
-        document = json_object(answer) if answer.status_code == 200 else None
-        if document is None:
-            raise LoginUnavailableError("okta_unreachable")
-        return document
 
 
 def _refusal(status: int, body: dict[str, Any] | None) -> OktaLoginError:

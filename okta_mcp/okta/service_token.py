@@ -64,11 +64,15 @@ class OktaClock:
 
 @dataclass(frozen=True, slots=True)
 class ServiceToken:
-    """`is_bound`: only of use with proofs by the key that asked for it."""
+    """`is_bound`: only of use with proofs by the key that asked for it.
+
+    `scopes` are those that were granted of those that were asked for.
+    """
 
     value: str = field(repr=False)
     is_bound: bool
     lives_seconds: int
+    scopes: frozenset[str]
 
 
 class ServiceTokens:
@@ -113,8 +117,11 @@ class ServiceTokens:
         kind = str(body.get("token_type")).lower()
         if not isinstance(value, str) or kind not in ("bearer", "dpop"):
             raise _unavailable()
-        self._warn_of_missing(body.get("scope"))
-        return ServiceToken(value, kind == "dpop", lifetime(seconds))
+        granted = body.get("scope")
+        # An answer that names none has granted all (RFC 6749 section 5.1).
+        scopes = frozenset(granted.split() if isinstance(granted, str) else self._scopes)
+        self._warn_of(set(self._scopes) - scopes)
+        return ServiceToken(value, kind == "dpop", lifetime(seconds), scopes)
 
     async def _answer(self, endpoint: str) -> httpx.Response:
         """The answer of the token endpoint, after at most one nonce and one correction of time.
@@ -168,9 +175,8 @@ class ServiceTokens:
             )
         return OktaRefusedError(code, message, status=status, details={"fix": fix})
 
-    def _warn_of_missing(self, granted: object) -> None:
-        missing = set(self._scopes) - set(str(granted).split())
-        if missing and isinstance(granted, str):
+    def _warn_of(self, missing: set[str]) -> None:
+        if missing:
             self._say(
                 "the service application lacks scopes, tools that need them will be refused; grant"
                 f" them in Okta under Okta API Scopes: {' '.join(sorted(missing))}"

@@ -274,6 +274,30 @@ PROBLEMS: Mapping[str, ProblemWords] = MappingProxyType(
     }
 )
 
+# Of `okta-mcp doctor`: what an administrator lets look at the cause. The reasons beside it are
+# the person's own to mend, or nothing of the set-up.
+CHECKS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "okta_unreachable": ("okta.discovery",),
+        "wrong_client_secret": ("okta.client",),
+        "too_many_groups": ("okta.groups_claim",),
+        "scopes_not_granted": ("okta.scopes",),
+        "id_token_refused": ("clock", "okta.issuer", "okta.keys"),
+        "no_role": ("roles.mapping",),
+        "roles_unavailable": ("okta.api_token", "okta.api_rights"),
+        "refresh_grant_missing": ("okta.client",),
+        "store_unavailable": ("store",),
+    }
+)
+WITHOUT_CHECK: frozenset[str] = frozenset(
+    {
+        *("unknown_client", "redirect_uri_mismatch", "invalid_request", "not_found"),
+        *("form_expired", "form_foreign", "wrong_browser", "sign_in_expired", "sign_in_used"),
+        *("okta_refused", "not_assigned", "sign_in_too_weak", "account_inactive", "other_person"),
+        *("too_many_requests", "method_not_allowed", "server_busy", "internal_error"),
+    }
+)
+
 
 def problem_of(
     reason: str, *, reference: str, button: Button | None, values: Mapping[str, str]
@@ -291,5 +315,6 @@ def problem_of(
         nothing_lost=words.nothing_lost,
         ask=words.ask.format_map(fields),
         reference=reference,
+        checks=CHECKS.get(reason, ()),
         button=button,
     )

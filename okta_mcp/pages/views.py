@@ -89,7 +89,10 @@ class Button:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """An error in words; most come from `problems.PROBLEMS`. Without a button: the start page."""
+    """An error in words; most come from `problems.PROBLEMS`. Without a button: the start page.
+
+    `checks` are ids of `okta-mcp doctor`, for the administrator.
+    """
 
     title: str
     heading: str
@@ -98,6 +101,7 @@ class Problem:
     nothing_lost: bool = True
     ask: str = ""
     reference: str = ""
+    checks: tuple[str, ...] = ()
     button: Button | None = None
 
 

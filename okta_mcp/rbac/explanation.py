@@ -1,4 +1,4 @@
-"""Why a person may, or may not, use a tool: the same decision as a call would meet, in sentences.
+"""Why somebody may, or may not, use a tool: the same decision as a call would meet, in sentences.
 
 Called by `okta-mcp policy explain`. It decides nothing itself: it asks the policy and the mapping,
 and says which of their entries counted and which change would turn the answer.
@@ -12,8 +12,11 @@ from okta_mcp.okta.text import clean_text
 from okta_mcp.rbac.policy import NOBODY, Policy, Role
 from okta_mcp.rbac.policy_file import variable_of
 from okta_mcp.rbac.roles import RoleDecision, RoleMapping
+from okta_mcp.rbac.services import Service
 
 _MOST_NAMES = 20
+_NOBODY_MAY = "nobody may use this tool; change its entry in POLICY_FILE"
+_LOWER = "or name a lower role in the tool's entry in POLICY_FILE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +40,6 @@ def explained(
     """
     mapping = RoleMapping(groups_by_role)
     decided = mapping.decided(membership)
-    least = policy.least_role("tools", tool)
-    scopes = policy.scopes_of(tool)
-    limits = policy.limits(tool, decided.role).sentences()
     facts = [
         ("groups", _named([group.name for group in membership.groups])),
         ("source", membership.source),
@@ -53,13 +53,46 @@ def explained(
             )
             for group in mapping.look_alikes(membership)
         ),
-        ("entry", f'[tools] {tool} = "{least}"'),
+        *_entry(policy, decided.role, tool),
+    ]
+    is_allowed = policy.decision("tools", tool, decided.role, policy.scopes_of(tool)).allowed
+    least = policy.least_role("tools", tool)
+    fixes = () if is_allowed else _fixes(policy, groups_by_role, least)
+    return Explanation(is_allowed, tuple(facts), fixes)
+
+
+def explained_service(policy: Policy, service: Service, tool: str) -> Explanation:
+    """The decision about a tool that the policy knows, for a service with all of its scopes."""
+    at = f"[services.{service.name}]"
+    decision = policy.decision("tools", tool, service.role, service.scopes)
+    facts = (
+        ("service", service.description or "without a description"),
+        ("keys", "; ".join(str(key) for key in service.keys)),
+        ("role", f"{service.role}, by {at} of the policy file"),
+        ("may have", " ".join(service.scopes)),
+        *_entry(policy, service.role, tool),
+    )
+    least = policy.least_role("tools", tool)
+    match decision.reason:
+        case "allowed":
+            fixes: tuple[str, ...] = ()
+        case "scope":
+            fixes = (f"add what the tool needs to scopes in {at}, in POLICY_FILE",)
+        case _ if least == NOBODY:
+            fixes = (_NOBODY_MAY,)
+        case _:
+            fixes = (f"give it the role {least} in {at}, in POLICY_FILE", _LOWER)
+    return Explanation(decision.allowed, facts, fixes)
+
+
+def _entry(policy: Policy, role: Role | None, tool: str) -> list[tuple[str, str]]:
+    scopes = policy.scopes_of(tool)
+    limits = policy.limits(tool, role).sentences()
+    return [
+        ("entry", f'[tools] {tool} = "{policy.least_role("tools", tool)}"'),
         ("scopes", " ".join(scopes) if scopes else "none: the tool reads nothing of Okta"),
         ("limits", "; ".join(limits) or "none"),
     ]
-    is_allowed = policy.decision("tools", tool, decided.role, scopes).allowed
-    fixes = () if is_allowed else _fixes(policy, groups_by_role, least)
-    return Explanation(is_allowed, tuple(facts), fixes)
 
 
 def _role(
@@ -88,13 +121,12 @@ def _fixes(
     policy: Policy, groups_by_role: Mapping[Role, tuple[str, ...]], least: Role | None
 ) -> tuple[str, ...]:
     if least is None or least == NOBODY:
-        return ("nobody may use this tool; change its entry in POLICY_FILE",)
+        return (_NOBODY_MAY,)
     enough = policy.roles[policy.roles.index(least) :]
     groups = [name for role in enough for name in groups_by_role.get(role, ())]
-    lower = "or name a lower role in the tool's entry in POLICY_FILE"
     if not groups:
-        return (f"map a group to {least} (no group is), and put the person into it", lower)
-    return (f"put the person into one of these groups in Okta: {_named(groups)}", lower)
+        return (f"map a group to {least} (no group is), and put the person into it", _LOWER)
+    return (f"put the person into one of these groups in Okta: {_named(groups)}", _LOWER)
 
 
 def _named(names: list[str]) -> str:

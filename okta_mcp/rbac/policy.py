@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from okta_mcp.rbac.limits import NO_LIMITS, Limits
+from okta_mcp.rbac.services import Service
 
 Component = Literal["tools", "resources", "prompts"]
 COMPONENTS: tuple[Component, ...] = ("tools", "resources", "prompts")
@@ -46,7 +47,8 @@ class Policy:
     `roles` go from the least to the most. `entries` name the lowest role of each thing, or
     `NOBODY`; a resource may be a URI template and then stands for the URIs that it makes. `scopes`
     gives the data families that a token must hold all of, none where no Okta data is read. `limits`
-    are for exactly a role and a tool. `groups` are those that the policy itself maps to roles.
+    are for exactly a role and a tool. `groups` are those that the policy itself maps to roles, and
+    `services` those who call without a person.
     """
 
     def __init__(
@@ -57,8 +59,10 @@ class Policy:
         *,
         limits: Mapping[Role, Mapping[str, Limits]] | None = None,
         groups: Mapping[Role, tuple[str, ...]] | None = None,
+        services: Mapping[str, Service] | None = None,
     ) -> None:
         self.roles = roles
+        self.services: Mapping[str, Service] = services or {}
         self.groups: Mapping[Role, tuple[str, ...]] = groups or {}
         self._entries = entries
         self._scopes = scopes
@@ -70,10 +74,11 @@ class Policy:
         }
 
     def decision(
-        self, component: Component, name: str, role: Role | None, scopes: Iterable[str]
+        self, component: Component, name: str, role: Role | None, scopes: Iterable[str] | None
     ) -> Decision:
         """May a person of `role`, with a token of `scopes`, use the component of exactly `name`?
 
+        Without `scopes` (None, not empty) data families do not apply: the role alone decides.
         A URI that no entry names is decided by every template that makes it: each must allow it,
         because which of them answers is not for this place to say.
         """
@@ -85,16 +90,17 @@ class Policy:
             return Decision(False, "no_role")
         if any(self._rank(role) < self._rank(entries[each]) for each in names):
             return Decision(False, "role")
-        held = frozenset(scopes)
-        if any(not held.issuperset(self._scopes[component][each]) for each in names):
-            return Decision(False, "scope")
+        if scopes is not None:
+            held = frozenset(scopes)
+            if any(not held.issuperset(self._scopes[component][each]) for each in names):
+                return Decision(False, "scope")
         return Decision(True, "allowed")
 
     def allowed(
-        self, component: Component, role: Role | None, scopes: Iterable[str]
+        self, component: Component, role: Role | None, scopes: Iterable[str] | None
     ) -> tuple[str, ...]:
         """The names (of resources: also templates) that `decision` allows, in the file's order."""
-        held = frozenset(scopes)
+        held = None if scopes is None else frozenset(scopes)
         return tuple(
             name
             for name in self._entries.get(component, {})

@@ -6,8 +6,6 @@ thing that exists without an entry (nothing must be reachable because somebody f
 whom), a limit without an effect. A file that others may write is refused unread.
 """
 
-import os
-import stat
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -21,12 +19,14 @@ from okta_mcp.rbac.limits import (
     checked_window,
     suggestion,
 )
+from okta_mcp.rbac.owned_file import TooLargeError, WritableByOthersError, owned_bytes
 from okta_mcp.rbac.policy import COMPONENTS, NOBODY, SHIPPED_ROLES, Component, Policy, Role
 from okta_mcp.rbac.positions import Document, UnreadableTextError, json_document, toml_document
+from okta_mcp.rbac.services import checked_services
 
 LARGEST_BYTES = 256 * 1024
 
-_TABLES = ("roles", "groups", *COMPONENTS, "limits")
+_TABLES = ("roles", "groups", *COMPONENTS, "limits", "services")
 _READERS = {".toml": toml_document, ".json": json_document}
 
 
@@ -93,7 +93,7 @@ def groups_by_role(
         role: tuple(dict.fromkeys((*policy.groups.get(role, ()), *by_variable.get(role, ()))))
         for role in policy.roles
     }
-    if not any(mapped.values()):
+    if not any(mapped.values()) and not policy.services:
         raise PolicyError(
             [
                 "GROUP_TO_ROLE_VIEWER: no group is mapped to any role, so nobody could use a tool;"
@@ -136,13 +136,21 @@ class _Check:
             component: self._entries(component, self._table(content, component), roles)
             for component in COMPONENTS
         }
-        return Policy(
+        policy = Policy(
             roles,
             entries,
             {component: self._components.get(component, {}) for component in COMPONENTS},
             limits=self._limits(self._table(content, "limits"), roles, entries["tools"]),
             groups=self._groups(self._table(content, "groups"), roles),
+            services=checked_services(
+                self._table(content, "services"), roles, Path(self._name).parent, self._problem
+            ),
         )
+        for name, service in policy.services.items():
+            if not set(service.scopes) & set(policy.families(service.role)):
+                text = f"{service.role} reads none of its scopes, so it could get no token"
+                self._problem(("services", name), text)
+        return policy
 
     def _problem(self, path: tuple[str, ...], reason: str) -> None:
         """Notes it with the line of the nearest key that the file has."""
@@ -245,21 +253,19 @@ class _Check:
 def _text(path: Path) -> str:
     """The text of a file that nobody but its owner can write; raises `PolicyError`."""
     try:
-        with path.open("rb") as stream:
-            mode = os.fstat(stream.fileno()).st_mode
-            if mode & (stat.S_IWGRP | stat.S_IWOTH):
-                raise PolicyError(
-                    [
-                        f"{path}: others than its owner can write it, and with it give themselves"
-                        f" any role; run: chmod go-w {path}"
-                    ]
-                )
-            raw = stream.read(LARGEST_BYTES + 1)
+        raw = owned_bytes(path, most=LARGEST_BYTES)
+    except WritableByOthersError:
+        raise PolicyError(
+            [
+                f"{path}: others than its owner can write it, and with it give themselves any"
+                f" role; run: chmod go-w {path}"
+            ]
+        ) from None
     except OSError as error:
         example = "Example: POLICY_FILE=/etc/okta-mcp/policy.toml"
         raise PolicyError([f"{path}: cannot be read: {error.strerror}. {example}"]) from None
-    if len(raw) > LARGEST_BYTES:
-        raise PolicyError([f"{path}: is larger than {LARGEST_BYTES // 1024} KiB"])
+    except TooLargeError:
+        raise PolicyError([f"{path}: is larger than {LARGEST_BYTES // 1024} KiB"]) from None
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -1,11 +1,12 @@
 """Who makes a request to /mcp: the person, the client and what the token may do.
 
-The endpoint makes it from the grant behind the access token; nothing that a caller sends (headers,
+An entrance makes it from what the access token stands for; nothing that a caller sends (headers,
 `_meta`, arguments) can change it.
 """
 
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Any
 
 from okta_mcp.rbac.roles import RoleDecision
 
@@ -14,7 +15,10 @@ from okta_mcp.rbac.roles import RoleDecision
 class Principal:
     """`user_id` is Okta's id; `decision` is None where the request needs no role.
 
-    `upstream_id` names what was kept of the sign-in at Okta, if something was.
+    `scopes` are the data families of the token; None where it has none of them to say, and the role
+    alone decides. `grant_key` is None where no grant of ours stands behind the token. `upstream_id`
+    names what was kept of the sign-in at Okta, if something was. `service` is the name of a service
+    of the policy file, which is no person; `user_id` then has a form that no id of Okta's has.
     """
 
     user_id: str
@@ -22,10 +26,24 @@ class Principal:
     name: str
     client_id: str
     client_name: str
-    grant_key: str
-    scopes: frozenset[str]
+    grant_key: str | None
+    scopes: frozenset[str] | None
     decision: RoleDecision | None = None
     upstream_id: str | None = None
+    service: str | None = None
+
+    def audit_fields(self) -> dict[str, Any]:
+        """Who asks, for the audit trail: a person by a client, or a service, which has neither."""
+        grant = self.grant_key.partition("/")[2] if self.grant_key else None
+        if self.service is not None:
+            return {"service": self.service, "grant": grant}
+        return {
+            "user_id": self.user_id,
+            "login": self.login,
+            "client_id": self.client_id,
+            "client_name": self.client_name,
+            "grant": grant,
+        }
 
 
 current_principal: ContextVar[Principal] = ContextVar("okta_mcp_current_principal")

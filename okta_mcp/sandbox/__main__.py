@@ -22,6 +22,8 @@ from okta_mcp.sandbox.directory import OWN_APP, ROLE_GROUPS, identifier
 from okta_mcp.sandbox.state import SETTINGS, Registration, SandboxState, ServiceRegistration
 
 EXIT_USAGE = 2
+# Of the native application that people enter in Okta for their command line.
+NATIVE_REDIRECT_URI = "http://localhost:3030/oauth/callback"
 
 
 @click.command()
@@ -59,6 +61,8 @@ def main(
         listener = socket.create_server((host, port), backlog=256)
     except OSError as error:
         _refuse(f"--port: cannot listen on {host} port {port}: {error.strerror}")
+    native = Registration(identifier("0oa", "Okta MCP command line"), "", (NATIVE_REDIRECT_URI,))
+    checker = Registration(identifier("0oa", "Okta MCP resource server"), secrets.token_urlsafe(30))
     registration = Registration(
         client_id=identifier("0oa", OWN_APP),
         client_secret=secrets.token_urlsafe(30),
@@ -75,6 +79,7 @@ def main(
         id_token_style=id_token_style,
         rate_profile=rate_profile,
         service=service,
+        others=(native, checker),
     )
     config = uvicorn.Config(
         build_app(state),
@@ -95,8 +100,16 @@ def main(
 
 
 def _ready(state: SandboxState) -> dict[str, object]:
+    native, checker = state.others
     return {
         "org_url": state.base_url,
+        "custom": {
+            "issuer": state.custom.issuer,
+            "audience": state.custom.audience,
+            "native_client_id": native.client_id,
+            "client_id": checker.client_id,
+            "client_secret": checker.client_secret,
+        },
         "client_id": state.registration.client_id,
         "client_secret": state.registration.client_secret,
         "api_token": state.api_token,

@@ -23,8 +23,8 @@ from okta_mcp.sandbox.directory import full_name
 from okta_mcp.sandbox.state import (
     ACR_VALUES,
     CODE_SECONDS,
-    SCOPES,
     SIGN_IN_REFUSALS,
+    AuthorizationServer,
     Code,
     Login,
     SandboxState,
@@ -33,6 +33,8 @@ from okta_mcp.sandbox.state import (
 
 _STATE: Final = re.compile(r"[A-Za-z0-9,._-]+")
 _MOST_FOUND: Final = 10
+# Where the sign-in form remembers which server it was asked by.
+_SERVER: Final = "sandbox_server"
 
 
 class _RedirectedError(Exception):
@@ -51,6 +53,8 @@ class _Session:
 
 @dataclass(frozen=True, slots=True)
 class _Authorization:
+    server: AuthorizationServer
+    client_id: str
     redirect_uri: str
     scopes: tuple[str, ...]
     challenge: str | None
@@ -60,10 +64,11 @@ class _Authorization:
 
 
 def authorize_routes(state: SandboxState) -> list[Route]:
-    """As Okta's organisation authorization server has them."""
+    """Of both servers; the sign-in is one for all, and only the organisation's own has a logout."""
     pages = _BrowserPages(state)
     return [
         Route("/oauth2/v1/authorize", pages.authorize, methods=["GET"]),
+        Route(f"{state.custom.path}/v1/authorize", pages.authorize, methods=["GET"]),
         Route("/signin", pages.sign_in_page, methods=["GET"]),
         Route("/signin", pages.sign_in, methods=["POST"]),
         Route("/oauth2/v1/logout", pages.logout, methods=["GET"]),
@@ -80,8 +85,9 @@ class _BrowserPages:
         )
 
     async def authorize(self, request: Request) -> Response:
-        parameters = dict(request.query_params)
-        if parameters.get("client_id") != self._state.registration.client_id:
+        asked_at = request.scope["path"].removesuffix("/v1/authorize")
+        parameters = dict(request.query_params) | {_SERVER: asked_at}
+        if self._state.application(parameters.get("client_id", "")) is None:
             return self._bad_request("Invalid value for 'client_id' parameter.")
         if not self._may_redirect(parameters):
             return self._bad_request(
@@ -135,10 +141,9 @@ class _BrowserPages:
         return response
 
     def _may_redirect(self, parameters: dict[str, str]) -> bool:
-        registration = self._state.registration
+        application = self._state.application(parameters.get("client_id", ""))
         return (
-            parameters.get("client_id") == registration.client_id
-            and parameters.get("redirect_uri") in registration.redirect_uris
+            application is not None and parameters.get("redirect_uri") in application.redirect_uris
         )
 
     def _ended(
@@ -165,7 +170,9 @@ class _BrowserPages:
                 "access_denied", "User is not assigned to the client application."
             )
         user = self._state.organisation.users[session.user_id]
-        if "groups" in asked.scopes and len(group_names(self._state, user)) > MOST_GROUPS:
+        custom_claim = self._state.settings["custom_groups_claim"] == "on"
+        is_claimed = custom_claim if asked.server.is_custom else "groups" in asked.scopes
+        if is_claimed and len(group_names(self._state, user)) > MOST_GROUPS:
             raise _RedirectedError(
                 "server_error",
                 "The groups claim matched too many groups and must be configured to match fewer"
@@ -173,6 +180,8 @@ class _BrowserPages:
             )
         code = secrets.token_urlsafe(32)
         self._state.codes[code] = Code(
+            server=asked.server.path,
+            client_id=asked.client_id,
             login=Login(session.user_id, session.auth_time, self._granted_acr(asked.acr)),
             redirect_uri=asked.redirect_uri,
             scopes=asked.scopes,
@@ -258,8 +267,9 @@ def _checked(state: SandboxState, parameters: dict[str, str]) -> _Authorization:
         raise _RedirectedError(
             "invalid_request", "The authentication request has an invalid 'state' parameter."
         )
+    server = state.server(parameters[_SERVER])
     scopes = tuple(parameters.get("scope", "").split())
-    if not scopes or not set(scopes) <= set(SCOPES):
+    if not scopes or not set(scopes) <= set(server.scopes):
         raise _RedirectedError(
             "invalid_scope",
             "One or more scopes are not configured for the authorization server resource.",
@@ -270,12 +280,19 @@ def _checked(state: SandboxState, parameters: dict[str, str]) -> _Authorization:
             "consent_required", "You are not allowed any of the requested scopes."
         )
     challenge = parameters.get("code_challenge")
+    application = state.application(parameters["client_id"])
+    if challenge is None and application is not None and not application.client_secret:
+        raise _RedirectedError(
+            "invalid_request", "PKCE code challenge is required by the application."
+        )
     if challenge is not None and parameters.get("code_challenge_method") != "S256":
         raise _RedirectedError("invalid_request", "The 'code_challenge_method' is not supported.")
     acr_values = parameters.get("acr_values", "").split()
     if not set(acr_values) <= ACR_VALUES.keys():
         raise _RedirectedError("invalid_request", "The 'acr_values' parameter is not supported.")
     return _Authorization(
+        server=server,
+        client_id=parameters["client_id"],
         redirect_uri=parameters["redirect_uri"],
         scopes=scopes,
         challenge=challenge,

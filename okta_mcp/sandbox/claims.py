@@ -11,7 +11,7 @@ import secrets
 from typing import Any, Final
 
 from okta_mcp.sandbox.directory import Row, full_name
-from okta_mcp.sandbox.state import ACR_VALUES, TOKEN_SECONDS, Login, SandboxState
+from okta_mcp.sandbox.state import ACR_VALUES, TOKEN_SECONDS, Login, SandboxState, Token
 
 MOST_GROUPS: Final = 100
 # The filter of the application's groups claim, and one that an administrator left too wide.
@@ -19,15 +19,15 @@ _FILTERS: Final = {"on": re.compile("sso-"), "too_many": re.compile("")}
 
 
 def id_token_claims(
-    state: SandboxState, user: Row, scopes: tuple[str, ...], access_token: str, login: Login
+    state: SandboxState, user: Row, token: Token, access_token: str, login: Login
 ) -> dict[str, Any]:
-    """Everything but the nonce."""
+    """Everything but the nonce; `token` is the access token beside it."""
     now = int(state.now())
     claims: dict[str, Any] = {
         "sub": user["id"],
         "ver": 1,
-        "iss": state.base_url,
-        "aud": state.registration.client_id,
+        "iss": state.server(token.server).issuer,
+        "aud": token.client_id,
         "iat": now,
         "exp": now + TOKEN_SECONDS,
         "jti": f"ID.{secrets.token_urlsafe(16)}",
@@ -39,7 +39,7 @@ def id_token_claims(
     if login.acr is not None:
         claims["acr"] = login.acr
     if state.settings["id_token_style"] == "fat":  # noqa: S105 - a style
-        claims |= personal_claims(state, user, scopes)
+        claims |= personal_claims(state, user, token.scopes)
     return claims
 
 

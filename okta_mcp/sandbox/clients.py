@@ -20,6 +20,10 @@ from okta_mcp.sandbox.state import SandboxState, field_of
 
 _JWT_BEARER: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _ASSERTION_SECONDS: Final = 3600
+ONLY_KEYS_AT_ORG: Final = (
+    "Client Credentials requests to the Org Authorization Server must use the private_key_jwt"
+    " token_endpoint_auth_method."
+)
 _UNKNOWN: Final = "Invalid value for 'client_id' parameter."
 
 
@@ -59,12 +63,11 @@ def authenticated(state: SandboxState, request: Request, form: FormData) -> str:
         client_id, secret = _basic(header)
     if _keys_of(state, client_id):
         if field_of(form, "grant_type") == "client_credentials":
-            raise _unproved(
-                "Client Credentials requests to the Org Authorization Server must use the"
-                " private_key_jwt token_endpoint_auth_method."
-            )
+            raise _unproved(ONLY_KEYS_AT_ORG)
         raise _unproved("The client authentication method is not that of the application.")
-    if not hmac.compare_digest(secret.encode(), state.registration.client_secret.encode()):
+    application = state.application(client_id)
+    known = application.client_secret if application else ""
+    if not hmac.compare_digest(secret.encode(), known.encode()):
         raise _unproved("The client secret supplied for a confidential client is invalid.")
     return client_id
 
@@ -126,8 +129,9 @@ def _check_signature(assertion: str, keys: tuple[jwt.PyJWK, ...], key_id: str | 
 
 def _keys_of(state: SandboxState, client_id: str) -> tuple[jwt.PyJWK, ...]:
     """None for an application that has a secret. Raises TokenError for one that is not there."""
-    if client_id == state.registration.client_id:
-        return state.registration.keys
+    application = state.application(client_id)
+    if application is not None:
+        return application.keys
     if state.service is not None and client_id == state.service.client_id:
         return state.service.keys
     raise _unproved(_UNKNOWN)

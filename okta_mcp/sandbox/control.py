@@ -19,6 +19,7 @@ the start first:
     id_token_style        fat | thin: whether ID tokens carry profile and groups
     rate_profile          workforce | integrator | off: the limits of the Management API
     groups_claim          on | off | too_many: the filter of the application's groups claim
+    custom_groups_claim   off | on: whether the custom server's access tokens have that claim
     refresh_rotation      STATIC | ROTATE
     assigned              true | false: whether people may use the application
     acr_granted           asked | weaker | none: what the ID token says where acr_values are asked
@@ -97,6 +98,7 @@ class _Control:
                 self._state.clock_offset += seconds
             case "POST", "rotate-keys":
                 self._state.keys = [SigningKey(), self._state.keys[0]]
+                self._state.custom_keys = [SigningKey(), self._state.custom_keys[0]]
             case "POST", "rotate-dpop-nonce":
                 self._state.proofs.forget_nonces()
             case "POST", "scopes", application:

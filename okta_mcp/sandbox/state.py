@@ -21,10 +21,9 @@ CODE_SECONDS = 300
 TOKEN_SECONDS = 3600
 ROTATION_LEEWAY_SECONDS = 30
 _JOURNAL_LENGTH = 2000
-SCOPES: Final = (
-    *("openid", "profile", "email", "address", "phone", "offline_access", "groups"),
-    *API_SCOPES,
-)
+_PROFILE_SCOPES: Final = ("openid", "profile", "email", "address", "phone", "offline_access")
+SCOPES: Final = (*_PROFILE_SCOPES, "groups", *API_SCOPES)
+CUSTOM_SCOPES: Final = (*_PROFILE_SCOPES, "mcp:access")
 # From the weakest login to the strongest, each with the methods that make it.
 ACR_VALUES: Final = {
     "urn:okta:loa:1fa:any": ["pwd"],
@@ -48,6 +47,7 @@ SETTINGS: Final[dict[str, tuple[str | bool, ...]]] = {
     "id_token_style": ("fat", "thin"),
     "rate_profile": ("workforce", "integrator", "off"),
     "groups_claim": ("on", "off", "too_many"),
+    "custom_groups_claim": ("off", "on"),
     "refresh_rotation": ("STATIC", "ROTATE"),
     "assigned": (True, False),
     "acr_granted": ("asked", "weaker", "none"),
@@ -63,13 +63,33 @@ _ENDED: Final = ("SUSPENDED", "DEPROVISIONED")
 
 @dataclass(frozen=True)
 class Registration:
-    """The one OIDC web application; with keys it proves itself by them and not by the secret."""
+    """An OIDC application; with keys it proves itself by them and not by the secret.
+
+    Without a secret it is a native one, which must use PKCE; without redirect URIs it is a service.
+    """
 
     client_id: str
     client_secret: str
-    redirect_uris: tuple[str, ...]
-    post_logout_redirect_uris: tuple[str, ...]
+    redirect_uris: tuple[str, ...] = ()
+    post_logout_redirect_uris: tuple[str, ...] = ()
     keys: tuple[jwt.PyJWK, ...] = ()
+
+    @property
+    def grant_types(self) -> tuple[str, ...]:
+        """What the token endpoint takes from it."""
+        people = ("authorization_code", "refresh_token")
+        return people if self.redirect_uris else ("client_credentials",)
+
+
+@dataclass(frozen=True)
+class AuthorizationServer:
+    """The organisation's own, or a custom one: where it is and what it says of its tokens."""
+
+    path: str
+    issuer: str
+    audience: str
+    scopes: tuple[str, ...]
+    is_custom: bool
 
 
 @dataclass(frozen=True)
@@ -89,8 +109,8 @@ class SigningKey:
         default_factory=lambda: rsa.generate_private_key(public_exponent=65537, key_size=2048)
     )
 
-    def signed(self, claims: dict[str, Any], **header: str) -> str:
-        """A JWT of these claims."""
+    def signed(self, claims: dict[str, Any], **header: str | None) -> str:
+        """A JWT of these claims; a header of None is left out."""
         return jwt.encode(
             claims, self.private, algorithm="RS256", headers={"kid": self.key_id, **header}
         )
@@ -117,6 +137,8 @@ class Login:
 class Code:
     """An authorization code."""
 
+    server: str
+    client_id: str
     login: Login
     redirect_uri: str
     scopes: tuple[str, ...]
@@ -130,12 +152,16 @@ class Code:
 class Token:
     """An access or refresh token that is valid unless it has ended.
 
-    One without a login is the service application's; `bound_to` is the thumbprint of its key.
+    One without a login is a service application's; `bound_to` is the thumbprint of its key.
+    `server` is the path of the authorization server that made it.
     """
 
     kind: str
+    server: str
+    client_id: str
     login: Login | None
     scopes: tuple[str, ...]
+    claims: dict[str, Any] = field(default_factory=dict)
     expires_at: float = 0
     replaced_at: float | None = None
     bound_to: str | None = None
@@ -155,10 +181,20 @@ class SandboxState:
         id_token_style: str,
         rate_profile: str,
         service: ServiceRegistration | None = None,
+        others: tuple[Registration, ...] = (),
     ) -> None:
         self.base_url = base_url
         self.registration = registration
+        self.others = others
         self.service = service
+        self.org = AuthorizationServer("/oauth2", base_url, base_url, SCOPES, is_custom=False)
+        self.custom = AuthorizationServer(
+            "/oauth2/default",
+            f"{base_url}/oauth2/default",
+            "api://default",
+            CUSTOM_SCOPES,
+            is_custom=True,
+        )
         self.api_token = api_token
         self.control_secret = control_secret
         self._wall_clock = wall_clock
@@ -167,6 +203,7 @@ class SandboxState:
         # verify: this key is in no key set.
         self.internal_key = SigningKey()
         self.keys = [SigningKey(), SigningKey()]
+        self.custom_keys = [SigningKey()]
         self.reset()
 
     def reset(self) -> None:
@@ -190,18 +227,37 @@ class SandboxState:
         """Epoch seconds, as far ahead as the control plane has put the clock."""
         return self._wall_clock() + self.clock_offset
 
-    def bearer(self, access_token: str) -> Bearer | None:
-        """What the access token stands for; None where it is unknown or has ended."""
+    def application(self, client_id: str) -> Registration | None:
+        """The application that people sign in to, or that a secret proves."""
+        known = {each.client_id: each for each in (self.registration, *self.others)}
+        return known.get(client_id)
+
+    def server(self, path: str) -> AuthorizationServer:
+        """By its path."""
+        return self.custom if path == self.custom.path else self.org
+
+    def keys_of(self, server: AuthorizationServer) -> list[SigningKey]:
+        """What it publishes; the first signs."""
+        return self.custom_keys if server.is_custom else self.keys
+
+    def access_token(self, access_token: str, server: AuthorizationServer) -> Token | None:
+        """A token of that server's that has not ended, also not by the end of its person."""
         token = self.tokens.get(access_token)
         if token is None or token.kind != "access" or token.expires_at <= self.now():
+            return None
+        user = self.organisation.user(token.login.user_id) if token.login else None
+        is_ended = token.login is not None and (user is None or user["status"] in _ENDED)
+        return None if is_ended or token.server != server.path else token
+
+    def bearer(self, access_token: str, server: AuthorizationServer | None = None) -> Bearer | None:
+        """What the access token stands for; the Management API takes the organisation's only."""
+        token = self.access_token(access_token, server or self.org)
+        if token is None:
             return None
         scopes = frozenset(token.scopes)
         if token.login is None:
             return Bearer("", scopes, "service", self.settings["service_role"], token.bound_to)
-        user = self.organisation.user(token.login.user_id)
-        if user is None or user["status"] in _ENDED:
-            return None
-        return Bearer(user["id"], scopes, "web")
+        return Bearer(token.login.user_id, scopes, "web")
 
     def allowed(self, application: str, scopes: tuple[str, ...]) -> tuple[str, ...]:
         """What the application gets of the scopes it asks for; empty is Okta's refusal."""

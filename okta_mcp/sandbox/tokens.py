@@ -1,4 +1,4 @@
-"""Where the client itself calls: token, userinfo, revoke.
+"""Where the client itself calls: token, userinfo, introspect, revoke.
 
 Answers and texts are Okta's (okta-facts 1.3, 1.5, 1.8 to 1.10). Everything that comes of one login
 is one family: a code or a replaced refresh token that is used again ends the family. The service
@@ -17,13 +17,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from okta_mcp.sandbox.access import API_SCOPES
-from okta_mcp.sandbox.claims import id_token_claims, personal_claims
-from okta_mcp.sandbox.clients import TokenError, authenticated
+from okta_mcp.sandbox.claims import group_names, id_token_claims, personal_claims
+from okta_mcp.sandbox.clients import ONLY_KEYS_AT_ORG, TokenError, authenticated
 from okta_mcp.sandbox.dpop import ProofError
 from okta_mcp.sandbox.state import (
     ROTATION_LEEWAY_SECONDS,
     SIGN_IN_REFUSALS,
     TOKEN_SECONDS,
+    AuthorizationServer,
     Login,
     SandboxState,
     Token,
@@ -37,29 +38,34 @@ _SERVICE: Final = ("client_credentials",)
 
 
 def token_routes(state: SandboxState) -> list[Route]:
-    """As Okta's organisation authorization server has them."""
-    endpoints = _TokenEndpoints(state)
-    return [
-        Route("/oauth2/v1/token", endpoints.token, methods=["POST"]),
-        Route("/oauth2/v1/userinfo", endpoints.userinfo, methods=["GET", "POST"]),
-        Route("/oauth2/v1/revoke", endpoints.revoke, methods=["POST"]),
-    ]
+    """Of both servers."""
+    routes = []
+    for server in (state.org, state.custom):
+        endpoints, path = _TokenEndpoints(state, server), f"{server.path}/v1"
+        routes += [
+            Route(f"{path}/token", endpoints.token, methods=["POST"]),
+            Route(f"{path}/userinfo", endpoints.userinfo, methods=["GET", "POST"]),
+            Route(f"{path}/introspect", endpoints.introspect, methods=["POST"]),
+            Route(f"{path}/revoke", endpoints.revoke, methods=["POST"]),
+        ]
+    return routes
 
 
 class _TokenEndpoints:
-    def __init__(self, state: SandboxState) -> None:
+    def __init__(self, state: SandboxState, server: AuthorizationServer) -> None:
         self._state = state
+        self._server = server
 
     async def token(self, request: Request) -> Response:
         try:
             form = await request.form()
             client_id = authenticated(self._state, request, form)
-            is_web = client_id == self._state.registration.client_id
-            match _grant_type(form, _WEB if is_web else _SERVICE):
+            application = self._state.application(client_id)
+            match _grant_type(form, application.grant_types if application else _SERVICE):
                 case "authorization_code":
-                    answer = self._from_code(form)
+                    answer = self._from_code(form, client_id)
                 case "refresh_token":
-                    answer = self._from_refresh_token(form)
+                    answer = self._from_refresh_token(form, client_id)
                 case _:
                     answer = self._for_service(request, form, client_id)
         except TokenError as error:
@@ -68,7 +74,7 @@ class _TokenEndpoints:
 
     async def userinfo(self, request: Request) -> Response:
         token = request.headers.get("authorization", "").removeprefix("Bearer ")
-        known = self._state.bearer(token)
+        known = self._state.bearer(token, self._server)
         if known is None or not known.user_id:
             challenge = (
                 'Bearer error="invalid_token", error_description="The access token is invalid."'
@@ -78,6 +84,27 @@ class _TokenEndpoints:
         return JSONResponse(
             {"sub": user["id"], **personal_claims(self._state, user, tuple(known.scopes))}
         )
+
+    async def introspect(self, request: Request) -> Response:
+        try:
+            form = await request.form()
+            authenticated(self._state, request, form)
+        except TokenError as error:
+            return error.response()
+        token = self._state.access_token(field_of(form, "token"), self._server)
+        if token is None:
+            return JSONResponse({"active": False})
+        claims = token.claims
+        answer = {
+            "active": True,
+            "scope": " ".join(token.scopes),
+            "username": claims["sub"],
+            "token_type": "Bearer" if token.bound_to is None else "DPoP",
+            "client_id": token.client_id,
+            **{name: claims[name] for name in ("exp", "iat", "sub", "aud", "iss", "jti")},
+            **{name: claims[name] for name in ("uid",) if name in claims},
+        }
+        return JSONResponse(answer)
 
     async def revoke(self, request: Request) -> Response:
         try:
@@ -91,10 +118,13 @@ class _TokenEndpoints:
             self._state.end_family(token.login.family)
         return Response(status_code=200)
 
-    def _from_code(self, form: FormData) -> dict[str, Any]:
+    def _from_code(self, form: FormData, client_id: str) -> dict[str, Any]:
         code = self._state.codes.get(field_of(form, "code"))
         if code is not None and code.used:
             self._state.end_family(code.login.family)
+        # A code of another application or of the other server is unknown here.
+        if code is not None and (code.client_id, code.server) != (client_id, self._server.path):
+            code = None
         if code is None or code.used or code.expires_at <= self._state.now():
             raise TokenError("invalid_grant", "The authorization code is invalid or has expired.")
         if field_of(form, "redirect_uri") != code.redirect_uri:
@@ -107,12 +137,14 @@ class _TokenEndpoints:
         ):
             raise TokenError("invalid_grant", "PKCE verification failed.")
         code.used = True
-        return self._issued(code.login, code.scopes, nonce=code.nonce)
+        return self._issued(client_id, code.login, code.scopes, nonce=code.nonce)
 
-    def _from_refresh_token(self, form: FormData) -> dict[str, Any]:
+    def _from_refresh_token(self, form: FormData, client_id: str) -> dict[str, Any]:
         value, now = field_of(form, "refresh_token"), self._state.now()
         token = self._state.tokens.get(value)
         login = token.login if token is not None and token.kind == "refresh" else None
+        if token is not None and (token.client_id, token.server) != (client_id, self._server.path):
+            login = None
         if token is None or login is None or token.expires_at <= now:
             raise TokenError("invalid_grant", _EXPIRED)
         if self._state.organisation.users[login.user_id]["status"] in SIGN_IN_REFUSALS:
@@ -128,13 +160,14 @@ class _TokenEndpoints:
                 " original authorize request",
             )
         if self._state.settings["refresh_rotation"] == "STATIC":
-            return self._issued(login, scopes, kept=value)
+            return self._issued(client_id, login, scopes, kept=value)
         # The leeway runs from the first replacement, however often the old token comes again.
         token.replaced_at = now if token.replaced_at is None else token.replaced_at
-        return self._issued(login, scopes)
+        return self._issued(client_id, login, scopes)
 
     def _issued(
         self,
+        client_id: str,
         login: Login,
         scopes: tuple[str, ...],
         *,
@@ -143,26 +176,34 @@ class _TokenEndpoints:
     ) -> dict[str, Any]:
         """Tokens of this login; `kept` is a refresh token that stays."""
         user = self._state.organisation.users[login.user_id]
-        subject = {
-            "cid": self._state.registration.client_id,
+        subject: dict[str, Any] = {
+            "cid": client_id,
             "sub": user["profile"]["login"],
             "uid": user["id"],
+            "auth_time": login.auth_time,
         }
-        answer = self._access_token(Token("access", login, scopes), subject)
+        if self._server.is_custom and self._state.settings["custom_groups_claim"] == "on":
+            subject["groups"] = group_names(self._state, user)
+        token = Token("access", self._server.path, client_id, login, scopes)
+        answer = self._access_token(token, subject)
         if "openid" in scopes:
-            claims = id_token_claims(self._state, user, scopes, answer["access_token"], login)
+            claims = id_token_claims(self._state, user, token, answer["access_token"], login)
             if nonce is not None:
                 claims["nonce"] = nonce
-            answer["id_token"] = self._state.keys[0].signed(claims)
+            answer["id_token"] = self._state.keys_of(self._server)[0].signed(claims)
         if "offline_access" in scopes:
             answer["refresh_token"] = kept or secrets.token_urlsafe(32)
             if kept is None:
                 ends = self._state.now() + _REFRESH_SECONDS
-                self._state.tokens[answer["refresh_token"]] = Token("refresh", login, scopes, ends)
+                self._state.tokens[answer["refresh_token"]] = Token(
+                    "refresh", self._server.path, client_id, login, scopes, expires_at=ends
+                )
         return answer
 
     def _for_service(self, request: Request, form: FormData, client_id: str) -> dict[str, Any]:
-        bound_to = self._key_of(request)
+        if not self._server.is_custom and self._state.application(client_id) is not None:
+            raise TokenError("invalid_client", ONLY_KEYS_AT_ORG, 401)
+        bound_to = None if self._server.is_custom else self._key_of(request)
         asked = tuple(field_of(form, "scope").split())
         if not asked:
             raise TokenError(
@@ -174,7 +215,8 @@ class _TokenEndpoints:
             raise TokenError(
                 "invalid_scope", "The 'openid' scope is not allowed for client credentials."
             )
-        if not set(asked) <= set(API_SCOPES):
+        known = self._server.scopes if self._server.is_custom else API_SCOPES
+        if not set(asked) <= set(known):
             raise TokenError(
                 "invalid_scope",
                 "One or more scopes are not configured for the authorization server resource.",
@@ -185,7 +227,8 @@ class _TokenEndpoints:
         subject: dict[str, Any] = {"cid": client_id, "sub": client_id}
         if bound_to is not None:
             subject["cnf"] = {"jkt": bound_to}
-        return self._access_token(Token("access", None, scopes, bound_to=bound_to), subject)
+        token = Token("access", self._server.path, client_id, None, scopes, bound_to=bound_to)
+        return self._access_token(token, subject)
 
     def _key_of(self, request: Request) -> str | None:
         """The thumbprint of the key that the token will be bound to, if it will be."""
@@ -202,21 +245,26 @@ class _TokenEndpoints:
     def _access_token(self, token: Token, subject: dict[str, Any]) -> dict[str, Any]:
         """The answer with an access token, which is `token` from now on.
 
-        It looks like a JWT, but its key is published nowhere: nobody but Okta can verify it.
+        The custom server's can be verified by everybody. The organisation's looks like a JWT, but
+        its key is published nowhere: nobody but Okta can verify it.
         """
         now = int(self._state.now())
         token.expires_at = now + TOKEN_SECONDS
         claims = {
             "ver": 1,
             "jti": f"AT.{secrets.token_urlsafe(16)}",
-            "iss": self._state.base_url,
-            "aud": self._state.base_url,
+            "iss": self._server.issuer,
+            "aud": self._server.audience,
             "iat": now,
             "exp": now + TOKEN_SECONDS,
             "scp": list(token.scopes),
             **subject,
         }
-        value = self._state.internal_key.signed(claims, typ="application/okta-internal-at+jwt")
+        if self._server.is_custom:
+            value = self._state.custom_keys[0].signed(claims, typ=None)
+        else:
+            value = self._state.internal_key.signed(claims, typ="application/okta-internal-at+jwt")
+        token.claims = claims
         self._state.tokens[value] = token
         return {
             "token_type": "Bearer" if token.bound_to is None else "DPoP",

@@ -128,7 +128,8 @@ class Grant(msgspec.Struct, frozen=True, gc=False):
 
     `generation` counts refreshes; a refresh token of another generation is an old one.
     `answer_sealed` repeats the last refresh answer if it was lost; `rotated_at` is its time and
-    `pair_used` whether anything of it has been seen in use.
+    `pair_used` whether anything of it has been seen in use. `service` names a service of the policy
+    file that acts without a person, `service_key` the thumbprint of the key that it used.
     """
 
     key: str
@@ -150,6 +151,8 @@ class Grant(msgspec.Struct, frozen=True, gc=False):
     pair_used: bool = False
     redeemed: bool = False
     last_used_at: float | None = None
+    service: str | None = None
+    service_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,7 +311,7 @@ def _with_unknown_fields(value: bytes, kept: bytes) -> bytes:
 # alone open nothing, and the marks of what was used up or refused. All else could give access that
 # was ended after the backup was made. A new kind is not among them before somebody has thought.
 SAFE_TO_BRING_BACK = frozenset(
-    {"clients", "used_states", "answered_forms", "refused_registrations"}
+    {"clients", "used_states", "used_assertions", "answered_forms", "refused_registrations"}
 )
 
 
@@ -344,6 +347,7 @@ class Records:
         self.consents = Repository(store, Kind("consents", 100_000), RememberedConsent)
         self.grants = Repository(store, Kind("grants", 100_000), Grant)
         self.codes = Repository(store, Kind("codes", 200_000), Code)
+        self.used_assertions = Repository(store, Kind("used_assertions", 50_000), Mark)
         self.refused_registrations = Repository(store, Kind("refused_registrations", 10_000), Mark)
         self.access_tokens = AccessTokens(store, Kind("access_tokens", 400_000), self.grants)
         self.refresh_tokens = Repository(store, Kind("refresh_tokens", 1_000_000), RefreshToken)

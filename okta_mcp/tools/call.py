@@ -37,7 +37,8 @@ async def _uncounted() -> None:
 
 @dataclass(slots=True)
 class Call:
-    """One `tools/call`: `user_id` is Okta's; `error_code` is one of docs/errors.md.
+    """One `tools/call`: `user_id` is Okta's, or stands for a service; `error_code` is one of
+    docs/errors.md.
 
     `may` says whether the person may use the tool of that name: a report shows nothing that the
     person could not ask for directly. `counted` counts the call when it first asks Okta and raises
@@ -48,6 +49,7 @@ class Call:
     user_id: str
     tool: str
     upstream_id: str | None = None
+    is_service: bool = False
     may: Callable[[str], bool] = _nothing
     counted: Callable[[], Awaitable[None]] = _uncounted
     longest_window_days: float | None = None
@@ -61,7 +63,7 @@ class Call:
     @property
     def caller(self) -> Caller:
         """For whom Okta is asked."""
-        return Caller(self.user_id, self.upstream_id)
+        return Caller(self.user_id, self.upstream_id, self.is_service)
 
     def note(self, okta_request_id: str | None) -> None:
         """Okta's id of an answer, for the audit."""

@@ -8,10 +8,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ErrorCode:
-    """What a code says, in two sentences without a full stop."""
+    """What a code says, in two sentences without a full stop.
+
+    `check` is the check of `okta-mcp doctor` by which an administrator looks at the cause.
+    """
 
     happened: str
     to_do: str
+    check: str = ""
 
 
 ERROR_CODES: dict[str, ErrorCode] = {
@@ -43,30 +47,39 @@ ERROR_CODES: dict[str, ErrorCode] = {
         "the credentials may not read that: a role or a scope is missing in Okta",
         "an administrator gives it to the API token's owner, the service application or, where"
         " the person's own token is used, the person",
+        check="okta.api_rights",
     ),
     "okta_unauthorized": ErrorCode(
         "Okta does not accept the credentials",
         "an administrator renews them: an API token ends after 30 days without use, and with its"
         " owner",
+        check="okta.api_token",
     ),
     "feature_unavailable": ErrorCode(
         "the organisation does not have the feature",
         "nothing; it needs a licence or Okta Identity Engine",
+        check="okta.api_rights",
     ),
     "okta_unavailable": ErrorCode(
-        "Okta cannot be reached or failed (a 503 or 504 was tried twice)", "ask again later"
+        "Okta cannot be reached or failed (a 503 or 504 was tried twice)",
+        "ask again later",
+        check="okta.discovery",
     ),
     "upstream_timeout": ErrorCode(
-        "Okta did not answer in time", "ask for less: a shorter window, a narrower filter"
+        "Okta did not answer in time",
+        "ask for less: a shorter window, a narrower filter",
+        check="okta.api_rights",
     ),
     "upstream_malformed": ErrorCode(
         "the answer was no JSON, broke off, was larger than 8 MiB, was a redirect, or led to"
         " another list",
         "ask again with a smaller `limit`; an administrator checks `OKTA_ORG_URL` and any proxy",
+        check="okta.discovery",
     ),
     "not_configured": ErrorCode(
         "the server has no credentials for the Okta API",
         "an administrator sets `OKTA_API_TOKEN` or a service application",
+        check="okta.api_token",
     ),
     "answer_too_large": ErrorCode(
         "one object alone is larger than an answer may be", "ask with `fields=default`"

@@ -16,12 +16,13 @@ from okta_mcp.tools.schemas import Schema
 _SCHEMA: Schema = {
     "type": "object",
     "properties": {
-        "person": {"type": "object"},
+        "person": {"type": ["object", "null"], "description": "null for a service"},
+        "service": {"type": "object", "description": "in the place of a person"},
         "role": {"type": ["string", "null"]},
         "groups": {"type": "array", "description": "the groups that gave the role"},
         "source": {"type": ["string", "null"], "description": "where the groups were read"},
         "tools": {"type": "array"},
-        "scopes": {"type": "array"},
+        "scopes": {"type": ["array", "null"], "description": "null: the role alone decides"},
         "client": {"type": "object"},
         "organisation": {"type": "string"},
     },
@@ -33,23 +34,33 @@ _MAX_NAME_CHARS = 200
 def who_am_i(principal: Principal, policy: Policy, organisation: str) -> dict[str, Any]:
     """Person, role, the groups that gave it and their source, tools, scopes, client, organisation.
 
+    A service has `service` in the place of `person`, and the source of its role is the policy file.
     `organisation` is the name that the pages show.
     """
     decision = principal.decision
     role = decision.role if decision else None
     return {
-        "person": {
-            "id": principal.user_id,
-            "login": _cleaned(principal.login),
-            "name": _cleaned(principal.name),
-        },
+        **_asking(principal),
         "role": role,
         "groups": [_cleaned(group) for group in decision.groups] if decision else [],
         "source": decision.source if decision else None,
         "tools": list(policy.allowed("tools", role, principal.scopes)),
-        "scopes": sorted(principal.scopes),
+        "scopes": None if principal.scopes is None else sorted(principal.scopes),
         "client": {"id": principal.client_id, "name": _cleaned(principal.client_name)},
         "organisation": organisation,
+    }
+
+
+def _asking(principal: Principal) -> dict[str, Any]:
+    if principal.service is not None:
+        service = {"name": principal.service, "description": _cleaned(principal.name)}
+        return {"person": None, "service": service}
+    return {
+        "person": {
+            "id": principal.user_id,
+            "login": _cleaned(principal.login),
+            "name": _cleaned(principal.name),
+        }
     }
 
 

@@ -1,7 +1,7 @@
 """The scripted server, a browser that follows links, and the command as a person runs it."""
 
 import queue
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,8 +9,10 @@ import httpx
 import pytest
 from click.testing import CliRunner, Result
 
-from okta_mcp.client.commands import Surroundings, client_command
+from okta_mcp.client.command_line import Surroundings
+from okta_mcp.client.commands import client_command
 from okta_mcp.client.store import Login, LoginStore
+from tests.client.raw_server import RawServer, Talk, bridged, nobody
 from tests.client.scripted import ScriptedServer
 
 START = 1_900_000_000.0
@@ -23,8 +25,12 @@ class FollowingBrowser:
     urls: list[str] = field(default_factory=list)
     _pages: "queue.Queue[httpx.Response]" = field(default_factory=queue.Queue)
 
+    is_there: bool = True
+
     def __call__(self, url: str) -> bool:
         self.urls.append(url)
+        if not self.is_there:
+            return False
         self._pages.put(httpx.get(url, follow_redirects=True, trust_env=False))
         return True
 
@@ -77,11 +83,12 @@ def run(
 ) -> Callable[..., Result]:
     """Run the short door as `run("call", "tool", "a=b")`; the server's URL is put first."""
 
-    def invoke(*words: str, url: str = server.url) -> Result:
+    def invoke(*words: str, url: str = server.url, secret: str = "") -> Result:
+        environment = {"OKTA_MCP_CLIENT_SECRET": secret} if secret else {}
         return CliRunner().invoke(
             client_command,
             [url, *words, "--store-dir", str(tmp_path / "logins")],
-            obj=Surroundings(open_browser=browser, now=clock),
+            obj=Surroundings(open_browser=browser, now=clock, environment=environment),
         )
 
     return invoke
@@ -95,3 +102,18 @@ def logged_in(run: Callable[..., Result], server: ScriptedServer, store: LoginSt
     login = store.load(server.url)
     assert login is not None
     return login
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[RawServer]:
+    raw = RawServer()
+    await raw.start()
+    yield raw
+    await raw.stop()
+
+
+@pytest.fixture
+async def talk(http: RawServer, tmp_path: Path) -> AsyncIterator[Talk]:
+    """A bridge to `http`, which asks nobody to log in."""
+    async with bridged(http.url, nobody(http.url, tmp_path)) as talking:
+        yield talking

@@ -45,7 +45,11 @@ class Script:
     revoke_status: int = 200
     issues_refresh_tokens: bool = True
     accepts_tokens: bool = True
-    legacy_paths: bool = False
+    registration_status: int = 201
+    # Clients that somebody entered by hand, with their secret, and their one redirect URI.
+    entered: dict[str, str] = field(default_factory=dict)
+    entered_redirect_uri: str = ""
+    issuers: dict[str, str] = field(default_factory=dict)
     status: dict[str, int] = field(default_factory=dict)
 
 
@@ -102,6 +106,7 @@ class ScriptedServer:
                 Route("/mcp", endpoint=_Endpoint(self._mcp)),
                 Route("/open/mcp", endpoint=_Endpoint(self._open)),
                 Route("/.well-known/{rest:path}", self._well_known),
+                Route("/oauth2/default/.well-known/{rest:path}", self._well_known),
                 *(
                     Route(prefix + path, endpoint, methods=[method])
                     for prefix in ("", "/oauth")
@@ -136,8 +141,9 @@ class ScriptedServer:
         if path.startswith(RESOURCE):
             document = {"resource": self.url, "authorization_servers": [self.origin]}
             return JSONResponse({**document, **self.script.resource})
+        issuer = f"{self.origin}/oauth2/default" if "oauth2/default" in path else self.origin
         document = {
-            "issuer": self.origin,
+            "issuer": self.script.issuers.get(path, issuer),
             **{
                 f"{name}_endpoint": f"{self.origin}/oauth/{path}"
                 for name, path in (
@@ -158,6 +164,8 @@ class ScriptedServer:
     async def _register(self, request: Request) -> Response:
         metadata = await request.json()
         self.requests.append(("register", metadata))
+        if self.script.registration_status != 201:
+            return JSONResponse({"errorCode": "E0000011"}, self.script.registration_status)
         client_id = f"client-{len(self.clients) + 1}"
         self.clients[client_id] = metadata
         return JSONResponse({**metadata, "client_id": client_id}, 201)
@@ -165,8 +173,13 @@ class ScriptedServer:
     async def _authorize(self, request: Request) -> Response:
         query = dict(request.query_params)
         self.requests.append(("authorize", query))
-        if query["client_id"] not in self.clients:
+        if query["client_id"] not in {**self.clients, **self.script.entered}:
             return Response("unknown client", 400)
+        if (
+            query["client_id"] in self.script.entered
+            and query["redirect_uri"] != self.script.entered_redirect_uri
+        ):
+            return Response("not a login redirect URI of the client", 400)
         code = secrets.token_urlsafe()
         self.codes[code] = query
         answer = {"code": code, "state": query["state"], "iss": self.origin}
@@ -177,6 +190,8 @@ class ScriptedServer:
     async def _token(self, request: Request) -> Response:
         form = {name: str(value) for name, value in (await request.form()).items()}
         self.requests.append((form["grant_type"], form))
+        if not self._is_authenticated(request, form):
+            return JSONResponse({"error": "invalid_client"}, 401)
         if form["grant_type"] == "refresh_token":
             if self.script.refresh_answer:
                 return JSONResponse(*reversed(self.script.refresh_answer))
@@ -189,8 +204,15 @@ class ScriptedServer:
         asked = self.codes.pop(form["code"])
         digest = hashlib.sha256(form["code_verifier"].encode()).digest()
         proven = base64.urlsafe_b64encode(digest).decode().rstrip("=") == asked["code_challenge"]
-        same = all(form[name] == asked[name] for name in ("redirect_uri", "client_id", "resource"))
+        same = all(form[name] == asked[name] for name in ("redirect_uri", "resource"))
         return self._tokens() if proven and same else JSONResponse({"error": "invalid_grant"}, 400)
+
+    def _is_authenticated(self, request: Request, form: dict[str, str]) -> bool:
+        basic = request.headers.get("authorization", "").removeprefix("Basic ")
+        if not basic:
+            return not self.script.entered.get(form["client_id"])
+        client_id, _, secret = base64.b64decode(basic).decode().partition(":")
+        return bool(secret) and self.script.entered.get(client_id) == secret
 
     def _tokens(self) -> Response:
         answer: dict[str, Any] = {
@@ -248,6 +270,18 @@ def _okta_like() -> FastMCP:
     def me() -> str:
         person = {"id": "00u1", "login": "ann@example.com", "name": "Ann Example"}
         return json.dumps({"person": person, "role": "viewer", "groups": ["Help"], "scopes": []})
+
+    @mcp.resource("table://people", mime_type="text/csv", title="People as a table")
+    def people() -> str:
+        return 'login,note\r\nann,"=1+1"\r\n'
+
+    @mcp.resource("person://{login}", title="One person")
+    def person(login: str) -> str:
+        return f"about \x1b[2J{login}"
+
+    @mcp.prompt(title="Look at a person")
+    def look(login: str, since: str = "today") -> str:
+        return f"Look at {login} since {since}."
 
     return mcp
 

@@ -9,34 +9,43 @@ from collections.abc import Callable
 import pytest
 from click.testing import CliRunner, Result
 
+from okta_mcp.client import login as login_module
 from okta_mcp.client.commands import client_command, verbs
 from okta_mcp.client.store import Login
 from tests.client.conftest import FollowingBrowser
 from tests.client.scripted import ScriptedServer
+from tests.vocabulary.processes import free_port
 
 Run = Callable[..., Result]
 
 
 @pytest.mark.parametrize(
-    "words",
+    ("words", "text"),
     [
-        [],
-        ["tools"],
-        ["localhost:3001/mcp"],
-        ["ftp://localhost/mcp"],
-        ["http://localhost:99999/mcp"],
-        ["http://[/mcp"],
-        ["https://ann@example.com/mcp"],
-        ["http://example.com/mcp"],
-        ["https://example.com/mcp", "dance"],
-        ["https://example.com/mcp", "call"],
-        ["https://example.com/mcp", "--callback-port", "70000"],
+        ([], "Give the URL"),
+        (["tools"], "Give the URL"),
+        (["--json"], "Give the URL"),
+        (["localhost:3001/mcp"], "Type http://localhost:3001/mcp"),
+        (["mcp.example.com/mcp"], "Type https://mcp.example.com/mcp"),
+        (["ftp://localhost/mcp"], "is not the URL of an MCP server."),
+        (["http://localhost:99999/mcp"], "is not the URL"),
+        (["http://[/mcp"], "is not the URL"),
+        (["https://ann@example.com/mcp"], "is not the URL"),
+        (["ann@example.com/mcp"], "is not the URL of an MCP server.\n"),
+        (["http://example.com/mcp"], "tokens travel over https"),
+        (["https://example.com/mcp", "dance"], "no verb dance. Verbs: login, tools, call"),
+        (["https://example.com/mcp", "tolls"], "Did you mean tools?"),
+        (["https://example.com/mcp", "--store-dir", "tools", "dance"], "no verb dance"),
+        (["https://example.com/mcp", "call"], "Missing argument 'TOOL'"),
+        (["https://example.com/mcp", "--callback-port", "70000"], "not in the range"),
+        (["https://example.com/mcp", "--json", "--csv"], "Choose one of --json and --csv"),
     ],
 )
-def test_wrong_usage_has_its_own_status(words: list[str]) -> None:
+def test_wrong_usage_has_its_own_status_and_names_the_fix(words: list[str], text: str) -> None:
     result = CliRunner().invoke(client_command, words)
     assert result.exit_code == 64
     assert "Usage: " in result.stderr
+    assert text in result.stderr
     assert result.stdout == ""
 
 
@@ -65,6 +74,33 @@ def test_a_tool_error_goes_to_stderr_without_its_escape_sequences(run: Run) -> N
     result = run("call", "get_okta_user", "user_id=gone", "--json")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "get_okta_user: not_found: no \ufffd[2Jsuch person" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "text"),
+    [
+        (("resources", "table://nobody"), 1, "The verb `resources` lists yours"),
+        (("resources", "user://me", "--csv", "--json"), 64, "Choose one"),
+        (("resources", "person://ann", "--csv"), 64, "has no rows for CSV"),
+        (("prompts", "lock"), 1, "There is no prompt lock for you. Did you mean look?"),
+        (("prompts", "look"), 64, "The prompt needs login=…"),
+        (("prompts", "look", "login=ann", "name=x"), 64, "The prompt has no argument name"),
+        (("call", "get_okta_user"), 64, "The tool needs user_id=…"),
+        (("call", "nothing", "--help"), 1, "There is no tool nothing for you"),
+    ],
+)
+def test_what_the_server_does_not_have_is_said(
+    run: Run, words: tuple[str, ...], status: int, text: str
+) -> None:
+    result = run(*words)
+    assert (result.exit_code, result.stdout) == (status, "")
+    assert text in result.stderr
+
+
+@pytest.mark.parametrize("what", ["resources", "prompts"])
+def test_a_server_without_them_says_so(run: Run, server: ScriptedServer, what: str) -> None:
+    result = run(what, url=server.open_url)
+    assert (result.exit_code, result.stdout) == (0, f"No {what}.\n")
 
 
 def test_a_value_of_another_type_is_wrong_usage(run: Run) -> None:
@@ -124,6 +160,132 @@ def test_call_as_json_is_the_structured_answer(run: Run) -> None:
     assert json.loads(result.stdout) == {"items": [], "count": 1, "q": "", "fields": []}
 
 
+def test_resources_and_their_templates_are_listed(run: Run) -> None:
+    assert run("resources").stdout == (
+        "URI               What it is\n"
+        "----------------  ----------\n"
+        "user://me\n"
+        "table://people    People as a table\n"
+        "person://{login}  One person\n"
+        "\n"
+        "3 resources\n"
+    )
+
+
+def test_a_resource_is_read_and_cleaned(run: Run) -> None:
+    assert run("resources", "person://ann").stdout == "about \ufffd[2Jann\n"
+    contents = json.loads(run("resources", "person://ann", "--json").stdout)["contents"]
+    assert contents[0]["text"] == "about \x1b[2Jann"
+
+
+def test_prompts_are_listed_with_their_arguments(run: Run) -> None:
+    assert run("prompts").stdout.splitlines()[2] == "look login=… [since=…]  Look at a person"
+
+
+def test_a_prompt_is_filled_in(run: Run) -> None:
+    assert run("prompts", "look", "login=ann").stdout == "user:\nLook at ann since today.\n"
+    document = json.loads(run("prompts", "look", "login=ann", "--json").stdout)
+    assert document["messages"][0]["content"]["text"] == "Look at ann since today."
+
+
+@pytest.mark.parametrize(
+    ("words", "lines"),
+    [
+        (("login",), ["person.id,person.login,person.name,role,groups,scopes", None]),
+        (("tools",), ["name,title,description", None, None]),
+        (("call", "list_okta_users"), ["id,login,name,note", None]),
+        (
+            ("call", "get_okta_user", "user_id=-1"),
+            ["id,profile.login", "'-1,ann@example.com"],
+        ),
+        (("resources",), ["uri,title,type", None, None, None]),
+        (("resources", "table://people"), ["login,note", "ann,'=1+1"]),
+        (("prompts",), ["name,title,arguments", "look,Look at a person,login since"]),
+        (("prompts", "look", "login=ann"), ["role,text", "user,Look at ann since today."]),
+        (("logout",), ["outcome", "Logged out; the tokens are revoked and deleted."]),
+    ],
+)
+def test_rows_as_csv(
+    run: Run, logged_in: Login, words: tuple[str, ...], lines: list[str | None]
+) -> None:
+    result = run(*words, "--csv")
+    assert result.exit_code == 0
+    found = result.stdout.splitlines()
+    assert len(found) == len(lines)
+    assert [line for line, told in zip(found, lines, strict=True) if told] == [
+        told for told in lines if told
+    ]
+    assert "\x1b" not in result.stdout
+
+
+def test_what_stands_beside_the_rows_goes_to_stderr(run: Run, logged_in: Login) -> None:
+    result = run("call", "list_okta_users", "q=ann", "--csv")
+    assert "count   1\nq       ann" in result.stderr
+
+
+def test_a_tool_says_what_it_takes(run: Run, server: ScriptedServer) -> None:
+    result = run("call", "list_okta_users", "--help")
+    assert result.exit_code == 0
+    assert result.stdout == (
+        "List people\n"
+        "\n"
+        "Find people. Some of them.\n"
+        "\n"
+        "Arguments:\n"
+        "  q=…  text, optional\n"
+        "  limit=…  integer, optional (20)\n"
+        "  fields=…  array (JSON), optional\n"
+        "\n"
+        "Example:\n"
+        f"  client {server.url} call list_okta_users q=…\n"
+    )
+
+
+def test_a_tools_example_holds_what_is_required(run: Run, server: ScriptedServer) -> None:
+    shown = run("call", "get_okta_user", "-h").stdout
+    assert "user_id=…  text, required" in shown
+    assert f"client {server.url} call get_okta_user user_id=…" in shown
+
+
+@pytest.mark.parametrize("suffix", ["", "/"])
+def test_the_usual_path_is_found_where_it_is_missing(
+    run: Run, server: ScriptedServer, logged_in: Login, suffix: str
+) -> None:
+    url = server.origin + suffix
+    result = run("tools", url=url)
+    assert result.exit_code == 0
+    assert f"{url} is not an MCP server, but {server.url} is; using that." in result.stderr
+    assert run("logout", url=url).stdout.startswith("Logged out")
+
+
+def test_without_a_stored_login_the_usual_path_is_asked(run: Run, server: ScriptedServer) -> None:
+    result = run("tools", url=server.origin)
+    assert result.exit_code == 0
+    assert f"{server.url} is; using that." in result.stderr
+
+
+def test_no_browser_prints_the_way_through_ssh(
+    run: Run, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(login_module, "BROWSER_WAIT_SECONDS", 0)
+    port = free_port()
+    result = run("login", "--no-browser", "--callback-port", str(port))
+    server_port = server.origin.rpartition(":")[2]
+    ssh = f"ssh -L {port}:127.0.0.1:{port} -L {server_port}:127.0.0.1:{server_port} THIS-COMPUTER"
+    assert ssh in result.stderr
+
+
+def test_without_a_browser_the_person_is_told_what_to_do(
+    run: Run, browser: FollowingBrowser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(login_module, "BROWSER_WAIT_SECONDS", 0.5)
+    browser.is_there = False
+    result = run("login")
+    assert result.exit_code == 2
+    assert "No browser could be opened here" in result.stderr
+    assert "ssh -L " in result.stderr
+
+
 @pytest.mark.parametrize("place", ["before", "between", "after"])
 def test_options_may_stand_anywhere(run: Run, server: ScriptedServer, place: str) -> None:
     words = {
@@ -140,18 +302,25 @@ def test_verbs_take_the_url_after_the_verb_in_a_command_tree(
     server: ScriptedServer, logged_in: Login, tmp_path: object
 ) -> None:
     tree = {verb.name: verb for verb in verbs}
-    assert list(tree) == ["login", "tools", "call", "logout"]
+    assert {"login", "tools", "call", "resources", "prompts", "status", "logout"} <= tree.keys()
     words = [server.url, "get_okta_user", "user_id=00u1", "--store-dir", f"{tmp_path}/logins"]
     result = CliRunner().invoke(tree["call"], words)
     assert result.exit_code == 0
     assert "profile.login  ann@example.com" in result.stdout
 
 
+@pytest.mark.parametrize("name", [verb.name for verb in verbs])
+def test_help_tells_the_exit_statuses(name: str) -> None:
+    shown = " ".join(CliRunner().invoke(client_command, [name, "--help"]).stdout.split())
+    assert "64 wrong usage, 130 stopped with Ctrl-C" in shown
+
+
 def test_help_names_the_short_door_and_does_not_import_the_sdk() -> None:
     program = (
         "import sys; from okta_mcp.client.commands import client_command as c; "
-        "c(['http://localhost/mcp', 'call', '--help'], 'client', standalone_mode=False); "
-        "sys.exit('mcp' in sys.modules)"
+        "[c(['http://localhost/mcp', *verb, '--help'], 'client', standalone_mode=False)"
+        " for verb in ([], ['status'], ['prompts'], ['call'])]; "
+        "sys.exit('mcp' in sys.modules or 'httpx2' in sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False

@@ -2,46 +2,31 @@
 
 import asyncio
 import json
-import os
 import re
 import shutil
-import subprocess
-from pathlib import Path
 
 import pytest
 
 from tests.vocabulary.browser import Browser
+from tests.vocabulary.client_environments import Environments, needs_npm
 from tests.vocabulary.mcp_clients import signs_in
+from tests.vocabulary.pinned_clients import NPM
 from tests.vocabulary.processes import CHECKOUT
 from tests.vocabulary.replicas import Server
 from tests.vocabulary.roles import VIEWER_TOOLS
 
-SDK = "@modelcontextprotocol/sdk@1.32"
 EXAMPLE = CHECKOUT / "docs" / "examples" / "client.mjs"
 
-pytestmark = [
-    pytest.mark.usefixtures("sandbox"),
-    pytest.mark.skipif(
-        not shutil.which("npm") and not os.environ.get("CI"),
-        reason="needs Node.js and npm; on Debian: apt-get install nodejs npm",
-    ),
-]
+pytestmark = [pytest.mark.usefixtures("sandbox"), needs_npm]
 
 
-@pytest.fixture(scope="session")
-def with_sdk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the example and the SDK beside it."""
-    folder = tmp_path_factory.mktemp("javascript")
-    shutil.copy(EXAMPLE, folder)
-    command = ["npm", "install", "--no-audit", "--no-fund", "--silent", SDK]
-    subprocess.run(command, cwd=folder, check=True, timeout=300)
-    return folder
-
-
-async def test_the_example_logs_in_and_calls_a_tool(with_sdk: Path, server: Server) -> None:
+async def test_the_example_logs_in_and_calls_a_tool(
+    environments: Environments, server: Server
+) -> None:
+    shutil.copy(EXAMPLE, environments.npm)
     process = await asyncio.create_subprocess_exec(
-        *("node", "client.mjs", server.mcp_url),
-        cwd=with_sdk,
+        *(environments.node, "client.mjs", server.mcp_url),
+        cwd=environments.npm,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -59,3 +44,9 @@ async def test_the_example_logs_in_and_calls_a_tool(with_sdk: Path, server: Serv
     assert len(names) == VIEWER_TOOLS
     assert "list_okta_users" in names
     assert lines[-1]["result"]["count"] >= 1
+
+
+def test_the_readme_installs_the_version_that_is_tried() -> None:
+    readme = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    [version] = re.findall(r"npm install @modelcontextprotocol/sdk@([\d.]+)", readme)
+    assert f"{NPM['@modelcontextprotocol/sdk']}.".startswith(f"{version}.")

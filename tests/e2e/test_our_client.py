@@ -1,8 +1,12 @@
 """Our own client as a newcomer uses it: a process, a printed URL, a table."""
 
 import asyncio
+import csv
+import io
 import json
+import os
 import re
+import signal
 import sys
 from pathlib import Path
 
@@ -10,7 +14,7 @@ import pytest
 
 from tests.vocabulary.browser import Browser
 from tests.vocabulary.mcp_clients import signs_in
-from tests.vocabulary.processes import CHECKOUT
+from tests.vocabulary.processes import CHECKOUT, SandboxProcess
 from tests.vocabulary.replicas import Server
 
 pytestmark = pytest.mark.usefixtures("sandbox")
@@ -18,13 +22,8 @@ pytestmark = pytest.mark.usefixtures("sandbox")
 
 async def run(server: Server, store: Path, *words: str, person: str = "") -> tuple[int, str, str]:
     """Run the client; where it prints a URL, `person` signs in there. Status, output, errors."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "okta_mcp.client", server.mcp_url, *words),
-        *("--no-browser", "--store-dir", str(store)),
-        cwd=CHECKOUT,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
+    options = () if words == ("logout",) else ("--no-browser",)
+    process = await _started(server, store, *words, *options)
     assert process.stdout is not None
     assert process.stderr is not None
     errors = ""
@@ -68,16 +67,98 @@ async def test_login_tools_call_and_logout(server: Server, tmp_path: Path) -> No
     assert events[-1] == "token.revoked"
 
 
+async def test_resources_prompts_csv_and_status(server: Server, tmp_path: Path) -> None:
+    async def shown(*words: str) -> str:
+        process = await _started(server, tmp_path, *words)
+        output, errors = await asyncio.wait_for(process.communicate(), 30)
+        assert process.returncode == 0, errors
+        return output.decode()
+
+    status, output, _ = await run(server, tmp_path, "resources", person="Hana Novak")
+    assert (status, "user://me" in output) == (0, True)
+    assert json.loads(await shown("resources", "user://me"))["role"] == "viewer"
+
+    prompt = (await shown("prompts", "--csv")).splitlines()[1].split(",")
+    arguments = [f"{name}=x" for name in prompt[2].split()]
+    assert (await shown("prompts", prompt[0], *arguments)).startswith("user:\n")
+
+    rows = list(csv.DictReader(io.StringIO(await shown("call", "list_okta_users", "--csv"))))
+    assert len(rows) > 1
+    assert all(row["id"].startswith("00u") for row in rows)
+
+    assert "q=…" in await shown("call", "list_okta_users", "--help")
+
+    lines = (await shown("status")).splitlines()
+    assert lines[0].startswith("Person  Hana Novak")
+    assert f"Kept    in {tmp_path}" in "\n".join(lines)
+    assert lines[-1] == f"Server  {server.mcp_url} answers"
+
+    assert (await run(server, tmp_path, "logout"))[0] == 0
+    process = await _started(server, tmp_path, "status")
+    await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode == 2
+
+
+async def test_a_long_call_shows_its_progress_on_a_terminal_only(
+    server: Server, sandbox: SandboxProcess, tmp_path: Path
+) -> None:
+    await run(server, tmp_path, "login", person="Hana Novak")
+    slow = {"match": "GET /api/v1/users", "kind": "slow", "seconds": 2.5}
+    words = ("call", "list_okta_users", "q=ann", "--json")
+
+    sandbox.control("faults", slow)
+    status, output, errors = await run(server, tmp_path, *words)
+    assert (status, errors, json.loads(output)["count"] >= 1) == (0, "", True)
+
+    sandbox.control("faults", slow)
+    master, terminal = os.openpty()
+    process = await _started(server, tmp_path, *words, stderr=terminal)
+    os.close(terminal)
+    output = (await asyncio.wait_for(process.communicate(), 30))[0].decode()
+    shown = os.read(master, 4096).decode()
+    os.close(master)
+    assert json.loads(output)["count"] >= 1
+    assert re.fullmatch(r"(\r\x1b\[K[^\r\n]+)+\r\x1b\[K", shown), shown
+
+
+async def test_ctrl_c_ends_the_call_at_the_server_too(
+    server: Server, sandbox: SandboxProcess, tmp_path: Path
+) -> None:
+    await run(server, tmp_path, "login", person="Hana Novak")
+    slow = {"match": "GET /api/v1/users", "kind": "slow", "seconds": 9}
+    sandbox.control("faults", slow)
+    master, terminal = os.openpty()
+    process = await _started(server, tmp_path, "call", "list_okta_users", "q=ann", stderr=terminal)
+    os.close(terminal)
+    # The first line of progress: the call is under way.
+    await asyncio.to_thread(os.read, master, 1)
+    process.send_signal(signal.SIGINT)
+    await asyncio.wait_for(process.communicate(), 30)
+    shown = os.read(master, 4096).decode()
+    os.close(master)
+    assert process.returncode == 130
+    assert "Stopped." in shown
+    assert "Traceback" not in shown
+    call = (server.events("tool.called"))[-1]
+    assert (call["subject"], call["reason"]) == ("list_okta_users", "interrupted")
+
+
+async def _started(
+    server: Server, store: Path, *words: str, stderr: int = asyncio.subprocess.PIPE
+) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "okta_mcp.client", server.mcp_url, *words),
+        *("--store-dir", str(store)),
+        cwd=CHECKOUT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=stderr,
+    )
+
+
 async def test_a_person_without_a_role_ends_the_client_at_once(
     server: Server, tmp_path: Path
 ) -> None:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "okta_mcp.client", server.mcp_url),
-        *("--no-browser", "--store-dir", str(tmp_path)),
-        cwd=CHECKOUT,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
+    process = await _started(server, tmp_path, "--no-browser")
     assert process.stderr is not None
     url = None
     while url is None:
@@ -91,4 +172,7 @@ async def test_a_person_without_a_role_ends_the_client_at_once(
     await browser.close()
     _, errors = await asyncio.wait_for(process.communicate(), 30)
     assert process.returncode == 2
-    assert "access_denied" in errors.decode() or "denied" in errors.decode().lower()
+    assert "you have no access here. The page in the browser says which." in errors.decode()
+    assert (
+        "none of the person's groups gives access to this server (access_denied)" in errors.decode()
+    )

@@ -1,17 +1,17 @@
-"""Real clients over real sockets: discovery, registration, browser, token, tools."""
+"""The Python SDK within the test: each role's list, every tool, and what it is told when refused.
+
+The whole way of all clients is test_clients.py's.
+"""
 
 import json
-import webbrowser
 from typing import Any
 
 import httpx
 import pytest
-from fastmcp import Client as FastMCPClient
-from fastmcp.client.auth import OAuth
 from mcp import MCPError
 
 from tests.vocabulary.browser import Browser
-from tests.vocabulary.mcp_clients import BrowserTasks, MemoryStorage, sdk_client
+from tests.vocabulary.mcp_clients import sdk_client
 from tests.vocabulary.oauth_client import OAuthClient, connected
 from tests.vocabulary.processes import SandboxProcess
 from tests.vocabulary.replicas import Server
@@ -129,33 +129,10 @@ async def test_bad_arguments_have_a_code_and_a_text(
     assert error["message"]
 
 
-async def test_the_sdk_refreshes_without_a_browser(server: Server) -> None:
-    storage = MemoryStorage()
-    async with sdk_client(server.mcp_url, "Hana Novak", mode="auto", storage=storage) as client:
-        before = storage.tokens
-        assert before is not None
-        # The SDK's own record of the expiry is in the future; a token that is gone forces it.
-        storage.tokens = before.model_copy(update={"access_token": "omcp_at_gone"})
-        assert len((await client.list_tools()).tools) == VIEWER_TOOLS
-
-
 async def test_a_refused_tool_is_unknown_to_the_sdk(server: Server) -> None:
     async with sdk_client(server.mcp_url, "Hana Novak", mode="auto") as client:
         with pytest.raises(MCPError, match="Unknown tool: list_okta_network_zones"):
             await client.call_tool("list_okta_network_zones", {})
-
-
-@pytest.mark.filterwarnings("ignore:Using in-memory token storage:UserWarning")
-async def test_fastmcps_client_logs_in_lists_and_calls(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    browser = BrowserTasks("Sami Korhonen")
-    monkeypatch.setattr(webbrowser, "open", browser.open)
-    async with FastMCPClient(server.mcp_url, auth=OAuth(server.mcp_url)) as client:
-        assert len(await client.list_tools()) == SECURITY_ADMIN_TOOLS
-        result = await client.call_tool("list_okta_users", {"q": "ann"})
-        assert result.structured_content["count"] >= 1
-    await browser.done()
 
 
 def _a_policy(sandbox: SandboxProcess) -> str:

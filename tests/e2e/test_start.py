@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from okta_mcp.doctor.checks import IDS
 from tests.vocabulary.browser import Browser
 from tests.vocabulary.oauth_client import OAuthClient, signed_in
 from tests.vocabulary.processes import (
@@ -69,11 +70,12 @@ def started(
 def test_one_wrong_value_ends_the_start(
     tmp_path: Path, change: dict[str, str], variable: str
 ) -> None:
-    """Exit status 2, one line that names the variable and an example, no secret."""
+    """Exit status 2, a line that names variable and example, one with the check, no secret."""
     ended = started(tmp_path, GOOD | change)
     assert ended.returncode == 2
-    lines = ended.stderr.splitlines()
+    *lines, check = ended.stderr.splitlines()
     assert [line.partition(":")[0] for line in lines] == [variable]
+    assert check.removeprefix("Check: okta-mcp doctor --only ") in IDS
     assert "Example: " in lines[0]
     for secret in ("client-secret-that", "api-token-that", "a-session-secret", "short"):
         assert secret not in ended.stderr + ended.stdout

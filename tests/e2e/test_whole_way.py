@@ -41,6 +41,7 @@ async def test_somebody_without_a_group_gets_a_page_whose_button_ends_the_reques
     assert "none of your groups gives access" in browser.page.text
     await browser.press("Back to the application")
     assert browser.answer["error"] == "access_denied"
+    assert "groups" in browser.answer["error_description"]
     assert browser.answer["state"] == "client+state/="
     assert browser.answer["iss"] == client.url
     assert "code" not in browser.answer

@@ -35,7 +35,7 @@ from okta_mcp.oauth_proxy.pinned_fetch import (
     SystemResolver,
     is_public_address,
 )
-from okta_mcp.oauth_proxy.rates import Rates
+from okta_mcp.serving.rates import Rates
 from okta_mcp.stores.records import Client
 from tests.oauth_proxy.document_host import (
     HOST,

@@ -453,8 +453,8 @@ async def test_scopes_may_be_narrowed_for_one_pair_and_come_back_with_the_next(
 async def test_another_client_revokes_nothing(setting: Setting) -> None:
     """T-11."""
     answer = await setting.tokens()
-    assert await setting.grants.revoke(OTHER, answer["access_token"]) is None
-    assert await setting.grants.revoke(OTHER, answer["refresh_token"]) is None
+    assert await setting.grants.revoke(OTHER.client_id, answer["access_token"]) is None
+    assert await setting.grants.revoke(OTHER.client_id, answer["refresh_token"]) is None
     assert await setting.works(answer)
     assert await setting.refresh(answer["refresh_token"])
 
@@ -465,7 +465,7 @@ async def test_another_client_revokes_nothing(setting: Setting) -> None:
 async def test_revoking_an_unknown_token_is_no_error(setting: Setting, token: str) -> None:
     """T-10."""
     answer = await setting.tokens()
-    assert await setting.grants.revoke(OURS, token) is None
+    assert await setting.grants.revoke(OURS.client_id, token) is None
     assert await setting.works(answer)
 
 
@@ -473,7 +473,7 @@ async def test_revoking_an_access_token_ends_it_alone_and_at_once(setting: Setti
     """T-08."""
     first = await setting.tokens()
     second = await setting.refresh(first["refresh_token"])
-    assert await setting.grants.revoke(OURS, first["access_token"]) is not None
+    assert await setting.grants.revoke(OURS.client_id, first["access_token"]) is not None
     assert not await setting.works(first)
     assert await setting.works(second)
     assert await setting.refresh(second["refresh_token"])
@@ -484,7 +484,7 @@ async def test_revoking_a_refresh_token_ends_everything(setting: Setting, genera
     """T-09."""
     answers = [await setting.tokens()]
     answers.append(await setting.refresh(answers[0]["refresh_token"]))
-    grant = await setting.grants.revoke(OURS, answers[generation]["refresh_token"])
+    grant = await setting.grants.revoke(OURS.client_id, answers[generation]["refresh_token"])
     assert grant is not None
     assert not any([await setting.works(answer) for answer in answers])
     await refused(setting.refresh(answers[1]["refresh_token"]))
@@ -519,9 +519,9 @@ async def test_oktas_refresh_token_goes_back_with_the_last_grant_of_its_sign_in(
     upstream_id = await upstreams.keep("okta-refresh")
     first = await setting.tokens(upstream_id=upstream_id)
     second = await setting.tokens(upstream_id=upstream_id)
-    await setting.grants.revoke(OURS, first["refresh_token"])
+    await setting.grants.revoke(OURS.client_id, first["refresh_token"])
     assert await upstreams.read(upstream_id) == "okta-refresh"
-    await setting.grants.revoke(OURS, second["refresh_token"])
+    await setting.grants.revoke(OURS.client_id, second["refresh_token"])
     assert await upstreams.read(upstream_id) is None
     assert okta_login.revoked == ([] if is_away else ["okta-refresh"])
 
@@ -533,7 +533,7 @@ async def test_oktas_refresh_token_stays_while_a_session_needs_it(
     session = Session(f"{ANN}:s", ANN, "ann@example.com", "Ann", 0.0, "sealed", upstream_id)
     await setting.records.sessions.put(session.key, session, 7200)
     answer = await setting.tokens(upstream_id=upstream_id)
-    await setting.grants.revoke(OURS, answer["refresh_token"])
+    await setting.grants.revoke(OURS.client_id, answer["refresh_token"])
     assert await upstreams.read(upstream_id) == "okta-refresh"
     assert okta_login.revoked == []
 
@@ -550,7 +550,7 @@ async def test_oktas_refresh_token_is_stored_sealed(upstreams: Upstreams, record
 async def test_the_trail_names_grant_person_and_client_and_no_token(setting: Setting) -> None:
     """S-01, S-02."""
     answer = await setting.tokens()
-    await setting.grants.revoke(OURS, answer["refresh_token"])
+    await setting.grants.revoke(OURS.client_id, answer["refresh_token"])
     (event,) = setting.trail.events
     assert (event["user_id"], event["client_id"]) == (ANN, OURS.client_id)
     assert event["reason"] == "revoked_by_client"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from okta_mcp.oauth_proxy.rates import Rates
 from okta_mcp.oauth_proxy.suspicion import Suspicion
+from okta_mcp.serving.rates import Rates
 from okta_mcp.stores.records import Records
 from tests.vocabulary.clock import Clock
 from tests.vocabulary.requests import request_of

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from okta_mcp.oauth_proxy.app import SWEEP_SECONDS, sweep_in_turn
 from okta_mcp.oauth_proxy.parts import Parts, assembled
+from okta_mcp.serving.sweep import SWEEP_SECONDS, sweep_in_turn
 from okta_mcp.settings import load_settings
 from okta_mcp.stores.records import Mark
 from tests.vocabulary.clock import Clock

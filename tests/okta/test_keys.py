@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from okta_mcp.okta.authorization_server import LoginUnavailableError
-from okta_mcp.okta.keys import IdTokenError, SigningKeys, verified_id_token
+from okta_mcp.okta.keys import SigningKeys, UntrustedTokenError, verified_id_token
 from tests.okta.conftest import ORG, START, FakeTime
 from tests.okta.issuer import (
     ACCESS_TOKEN,
@@ -175,7 +175,7 @@ BAD_TOKENS: dict[str, Callable[[], str]] = {
 
 @pytest.mark.parametrize("case", BAD_TOKENS)
 async def test_a_token_that_fails_one_check_is_refused(case: str, keys: SigningKeys) -> None:
-    with pytest.raises(IdTokenError):
+    with pytest.raises(UntrustedTokenError):
         await verified(BAD_TOKENS[case](), keys)
 
 
@@ -185,7 +185,7 @@ async def test_a_time_that_is_no_finite_number_is_refused(
     name: str, value: str, keys: SigningKeys
 ) -> None:
     """U-12, U-13: NaN is neither before nor after any time."""
-    with pytest.raises(IdTokenError):
+    with pytest.raises(UntrustedTokenError):
         await verified(id_token(**{name: float(value)}), keys)
 
 
@@ -219,7 +219,7 @@ async def test_after_a_refresh_there_is_no_nonce_to_compare(keys: SigningKeys) -
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_no_text_raises_anything_but_an_id_token_error(keys: SigningKeys, text: str) -> None:
     for token in (text, f"{encoded({'alg': 'RS256', 'kid': 'one'})}.{text}", f"{text}.e30.AA"):
-        with pytest.raises(IdTokenError):
+        with pytest.raises(UntrustedTokenError):
             await verified(token, keys)
 
 
@@ -245,7 +245,7 @@ async def test_an_entry_that_is_no_rsa_signing_key_is_passed_over(
     if isinstance(entry, dict):
         entry = {name: value for name, value in entry.items() if value is not REMOVED}
     published.document = {"keys": [entry, jwk("two")]}
-    with pytest.raises(IdTokenError):
+    with pytest.raises(UntrustedTokenError):
         await verified(id_token(), keys)
     assert (await verified(id_token("two"), keys))["sub"]
 
@@ -257,7 +257,7 @@ async def test_a_document_without_keys_verifies_nothing(
     document: dict[str, Any], keys: SigningKeys, published: Published
 ) -> None:
     published.document = document
-    with pytest.raises(IdTokenError):
+    with pytest.raises(UntrustedTokenError):
         await verified(id_token(), keys)
 
 
@@ -266,7 +266,7 @@ async def test_ten_bad_logins_make_at_most_three_fetches(
 ) -> None:
     """U-05, U-22."""
     for n in range(10):
-        with pytest.raises(IdTokenError):
+        with pytest.raises(UntrustedTokenError):
             await verified(id_token("two", headers={"kid": f"unknown {n}"}), keys)
         clock.seconds += 1
     assert published.fetches <= 3
@@ -279,7 +279,7 @@ async def test_an_unknown_key_is_looked_for_once_in_thirty_seconds(
     await keys.key("one")
     for seconds, fetches in ((0, 1), (29.9, 1), (0.1, 2), (29.9, 2), (0.1, 3)):
         clock.seconds += seconds
-        with pytest.raises(IdTokenError):
+        with pytest.raises(UntrustedTokenError):
             await keys.key("two")
         assert published.fetches == fetches
 
@@ -298,7 +298,7 @@ async def test_a_rotation_is_picked_up_within_a_minute(
     published.document = jwks("two")
     clock.seconds += 30
     assert (await verified(id_token("two"), keys, now=START))["sub"]
-    with pytest.raises(IdTokenError):
+    with pytest.raises(UntrustedTokenError):
         await verified(id_token("one"), keys)
 
 
@@ -320,7 +320,7 @@ async def test_a_key_that_was_withdrawn_stops_working_after_an_hour(
     await keys.key("one")
     published.document = jwks("two")
     clock.seconds += 3600
-    with pytest.raises(IdTokenError):
+    with pytest.raises(UntrustedTokenError):
         await keys.key("one")
 
 

@@ -5,10 +5,10 @@ import random
 
 import pytest
 
-from okta_mcp.oauth_proxy.okta_counts import StoredCounts
 from okta_mcp.okta.api import OktaApi
 from okta_mcp.okta.count import Count
 from okta_mcp.okta.sharing import Counts, CountsAwayError
+from okta_mcp.serving.okta_counts import StoredCounts
 from okta_mcp.stores.memory import MemoryStore
 from tests.okta.conftest import FakeTime
 from tests.okta.simulated import Person, SimulatedOkta, all_of, ask, now, simulated

@@ -16,10 +16,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from okta_mcp.audit.catalogue import EVENTS
 from okta_mcp.audit.writer import Audit
-from okta_mcp.oauth_proxy.metering import Metered
 from okta_mcp.ops.measured import MeasuredAnswers, MeasuredClient, MeasuredStore, measured_sleep
 from okta_mcp.ops.metrics import COUNTED, COUNTED_BY_ROLE, Metrics
 from okta_mcp.ops.metrics_listener import metrics_socket
+from okta_mcp.serving.metering import Metered
 from okta_mcp.settings import Settings, SettingsError, host_and_port
 from okta_mcp.stores.interface import Kind, StoreFullError, StoreUnavailableError
 from okta_mcp.stores.memory import MemoryStore

@@ -4,8 +4,9 @@ import string
 
 import pytest
 
+from okta_mcp.doctor.checks import IDS
 from okta_mcp.pages import Button
-from okta_mcp.pages.problems import PROBLEMS
+from okta_mcp.pages.problems import CHECKS, PROBLEMS, WITHOUT_CHECK
 from tests.pages.document import Document
 from tests.pages.samples import PAGES
 
@@ -75,6 +76,24 @@ def test_no_role_says_who_is_signed_in_and_whom_to_ask() -> None:
 )
 def test_problem_of_the_set_up_names_its_fix(reason: str, fix: str) -> None:
     assert fix in Document(PAGES.problem(reason)).one("main").inner
+
+
+def test_of_every_problem_it_is_decided_whether_a_check_looks_at_its_cause() -> None:
+    assert sorted([*CHECKS, *WITHOUT_CHECK]) == sorted(PROBLEMS)
+
+
+@pytest.mark.parametrize("reason", sorted(CHECKS))
+def test_a_problem_of_the_set_up_names_its_check_to_the_administrator(reason: str) -> None:
+    assert CHECKS[reason]
+    assert set(CHECKS[reason]) <= set(IDS)
+    text = Document(PAGES.problem(reason, reference="7F3K-21QD")).one("main").inner
+    for check in CHECKS[reason]:
+        assert f"--only {check}" in text.partition("okta-mcp doctor")[2]
+
+
+@pytest.mark.parametrize("reason", sorted(WITHOUT_CHECK))
+def test_what_only_the_person_can_mend_sends_nobody_to_the_doctor(reason: str) -> None:
+    assert "okta-mcp doctor" not in PAGES.problem(reason)
 
 
 def test_without_a_reference_no_empty_one_shows() -> None:

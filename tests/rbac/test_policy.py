@@ -228,6 +228,14 @@ def test_each_role_has_exactly_its_tools(role: Role, count: int, missing: set[st
     assert THE_18 - allowed == missing
 
 
+@pytest.mark.parametrize("role", SHIPPED_ROLES)
+def test_without_data_families_the_role_alone_decides(role: Role) -> None:
+    """None says that families do not apply; an empty set of them opens nothing that has one."""
+    assert SHIPPED.allowed("tools", role, None) == SHIPPED.allowed("tools", role, EVERY_SCOPE)
+    assert set(SHIPPED.allowed("tools", role, ())) < set(SHIPPED.allowed("tools", role, None))
+    assert SHIPPED.allowed("tools", None, None) == ()
+
+
 def test_without_a_role_nothing_is_allowed() -> None:
     """B-06."""
     assert SHIPPED.allowed("tools", None, ALL) == ()

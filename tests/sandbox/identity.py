@@ -23,6 +23,9 @@ CALLBACK = "http://localhost:3001/oauth/callback"
 SIGNED_OUT = "http://localhost:3001/oauth/signed-out"
 CONTROL_SECRET = "control-secret"
 CLIENT = ("0oaclient", "client-secret")
+# The native application of a command line, and the one of a resource server.
+NATIVE, NATIVE_CALLBACK = "0oanative", "http://localhost:3030/oauth/callback"
+CHECKER = ("0oachecker", "checker-secret")
 VERIFIER = "v" * 64
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=")
 SCOPE = "openid profile email groups offline_access"
@@ -39,6 +42,7 @@ def _state() -> SandboxState:
         id_token_style="fat",
         rate_profile="off",
         service=ServiceRegistration(SERVICE, public_keys(json.dumps(ServiceKey.shared().jwks))),
+        others=(Registration(NATIVE, "", (NATIVE_CALLBACK,)), Registration(*CHECKER)),
     )
 
 

@@ -125,7 +125,7 @@ def test_the_first_line_says_how_to_use_it_and_a_request_works_at_once() -> None
         ready = sandbox.ready
         assert ready.keys() == {
             *("org_url", "client_id", "client_secret", "api_token", "control_secret"),
-            *("role_groups", "personas"),
+            *("role_groups", "personas", "custom"),
         }
         assert ready["role_groups"] == {
             "super_admin": "sso-super-admins",

@@ -11,13 +11,13 @@ import httpx
 import pytest
 
 from okta_mcp.audit.writer import Audit
-from okta_mcp.oauth_proxy.app import SWEEP_SECONDS
 from okta_mcp.oauth_proxy.cookies import Cookies
 from okta_mcp.oauth_proxy.errors import TokenError
 from okta_mcp.oauth_proxy.legs import Legs
-from okta_mcp.oauth_proxy.rates import Rates, TooManyRequestsError
 from okta_mcp.oauth_proxy.register import RegistrationEndpoint
 from okta_mcp.oauth_proxy.suspicion import Suspicion
+from okta_mcp.serving.rates import Rates, TooManyRequestsError
+from okta_mcp.serving.sweep import SWEEP_SECONDS
 from okta_mcp.stores.interface import StoreFullError
 from okta_mcp.stores.memory import MemoryStore
 from okta_mcp.stores.records import Client, Leg, Records, digest

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from okta_mcp.oauth_proxy.server import serve
+from okta_mcp.serving.command import serve
 from okta_mcp.settings import Settings
 from tests.vocabulary.browser import Browser
 from tests.vocabulary.in_process import LocalServer, local_server

@@ -407,10 +407,15 @@ async def test_a_crash_shows_a_reference_and_its_traceback_no_secret(
 
 def labels() -> list[str]:
     """Every label under which the server derives keys from its secrets."""
-    source = (PACKAGE / "oauth_proxy" / "parts.py").read_text()
-    return re.findall(
-        r'(?:derived_key|signing_keys|Sealer)\(\s*secrets?(?:\[0\])?,\s*"([^"]+)"', source
-    )
+    roots = (PACKAGE / "serving" / "core.py", PACKAGE / "oauth_proxy" / "parts.py")
+    return [
+        label
+        for root in roots
+        for label in re.findall(
+            r'(?:derived_key|signing_keys|Sealer)\(\s*secrets?(?:\[0\])?,\s*"([^"]+)"',
+            root.read_text(),
+        )
+    ]
 
 
 def test_every_key_has_a_label_of_its_own() -> None:

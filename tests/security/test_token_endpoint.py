@@ -95,7 +95,7 @@ WRONG = [
     ("K-07", {"code_verifier": "other case"}, "invalid_grant"),
     ("K-09", {"grant_type": None}, "invalid_request"),
     ("K-09", {"grant_type": "password"}, "unsupported_grant_type"),
-    ("K-09", {"grant_type": "client_credentials"}, "unsupported_grant_type"),
+    ("K-09", {"grant_type": "client_credentials"}, "unauthorized_client"),
     ("K-09", {"grant_type": "Authorization_Code"}, "unsupported_grant_type"),
     (
         "K-09",

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import okta_mcp
+from okta_mcp.doctor.checks import IDS
 from okta_mcp.okta.errors import OKTA_CODES
 from okta_mcp.tools.answers import TOOL_CODES
 from okta_mcp.tools.error_codes import ERROR_CODES
@@ -16,5 +17,12 @@ def test_every_code_that_exists_is_explained_and_no_other() -> None:
 
 
 def test_the_page_says_what_the_table_says() -> None:
-    rows = re.findall(r"^\| `(\w+)` \| (.+) \| (.+) \|$", PAGE.read_text("utf-8"), re.MULTILINE)
-    assert rows == [(code, each.happened, each.to_do) for code, each in ERROR_CODES.items()]
+    row = r"^\| `(\w+)` \| (.+) \| (.+) \| (?:`([\w.]+)`|none) \|$"
+    rows = re.findall(row, PAGE.read_text("utf-8"), re.MULTILINE)
+    assert rows == [
+        (code, each.happened, each.to_do, each.check) for code, each in ERROR_CODES.items()
+    ]
+
+
+def test_every_check_of_the_table_exists() -> None:
+    assert {each.check for each in ERROR_CODES.values() if each.check} <= set(IDS)

@@ -30,14 +30,22 @@ def paths() -> tuple[str, str] | None:
 
 
 @contextlib.contextmanager
-def chromium(*, width: int = 1000, height: int = 900) -> Iterator[Chrome]:
-    """A fresh browser with an empty profile, whose console and network are recorded."""
+def chromium(*also: str, width: int = 1000, height: int = 900) -> Iterator[Chrome]:
+    """A fresh browser with an empty profile, whose console and network are recorded.
+
+    `also` are further arguments of its command line.
+    """
     found = paths()
     assert found is not None, HOW_TO_GET_IT
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         options = ChromeOptions()
         options.binary_location = found[0]
-        for argument in (*_QUIET, f"--user-data-dir={profile}", f"--window-size={width},{height}"):
+        for argument in (
+            *_QUIET,
+            *also,
+            f"--user-data-dir={profile}",
+            f"--window-size={width},{height}",
+        ):
             options.add_argument(argument)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
         driver = Chrome(options=options, service=Service(found[1], env=dict(os.environ)))

@@ -1,6 +1,5 @@
 """Real MCP clients, each logged in by a browser that the test drives."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from urllib.parse import parse_qs, urlsplit
@@ -82,23 +81,3 @@ async def sdk_client(
     ):
         yield client
     await browser.close()
-
-
-class BrowserTasks:
-    """Stands in for `webbrowser.open`: each URL is walked by a browser of the test's own."""
-
-    def __init__(self, person: str) -> None:
-        self._person = person
-        self._tasks: list[asyncio.Task[None]] = []
-
-    def open(self, url: str, *_: object) -> bool:
-        self._tasks.append(asyncio.get_running_loop().create_task(self._walk(url)))
-        return True
-
-    async def done(self) -> None:
-        await asyncio.gather(*self._tasks)
-
-    async def _walk(self, url: str) -> None:
-        browser = Browser()
-        await signs_in(browser, url, self._person)
-        await browser.close()

@@ -135,10 +135,11 @@ def running_server(
     environment: dict[str, str],
     *options: str,
     trust: ssl.SSLContext | None = None,
+    module: str = "okta_mcp.oauth_proxy.server",
 ) -> Iterator[ServerProcess]:
     """A server on localhost that has answered /health. `folder` takes its files.
 
-    `trust` is for one that speaks https itself: whom its callers trust.
+    `trust` is for one that speaks https itself: whom its callers trust. `module` is the door.
     """
     folder.mkdir(parents=True, exist_ok=True)
     audit_file, log_file = folder / "audit.jsonl", folder / "server.log"
@@ -147,7 +148,7 @@ def running_server(
     with (
         log_file.open("w") as log,
         subprocess.Popen(
-            [sys.executable, "-m", "okta_mcp.oauth_proxy.server", "--port", str(port), *options],
+            [sys.executable, "-m", module, "--port", str(port), *options],
             env=clean | {"AUDIT_LOG": str(audit_file)} | environment,
             stdin=subprocess.DEVNULL,
             stdout=log,

@@ -1,0 +1,1 @@
+"""`okta-mcp doctor`: looks at all that a server depends on, and names each fix."""

@@ -1,0 +1,1 @@
+"""The server whose tokens a custom authorization server of Okta's issues (mission B)."""

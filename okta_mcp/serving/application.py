@@ -1,0 +1,94 @@
+"""The application around a mode's routes: what surrounds requests, and life from start to stop."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import Route
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+from okta_mcp import __version__
+from okta_mcp.audit.writer import AuditFileError
+from okta_mcp.ops.hygiene import KnownHosts, SecurityHeaders, StoreTime
+from okta_mcp.ops.stopping import StopGate, Stopping
+from okta_mcp.serving.core import Core
+from okta_mcp.serving.trace import RequestReferences
+from okta_mcp.serving.workers import Worker
+from okta_mcp.settings import Settings
+
+log = logging.getLogger("okta_mcp")
+
+
+def application(
+    core: Core,
+    routes: Sequence[Route],
+    *,
+    behind: Starlette,
+    handlers: dict[Any, Callable[..., Any]],
+    background: Callable[[], Sequence[Coroutine[Any, Any, None]]],
+    stopping: Stopping,
+    worker: Worker | None,
+    closed: Callable[[], None] | None = None,
+) -> Starlette:
+    """Nothing is connected or started before its lifespan.
+
+    `behind` is the MCP server that /mcp dispatches to, whose lifespan runs inside this one.
+    `background` gives what runs while the server does; `closed` lets go of what the mode holds.
+    """
+    settings, number = core.settings, worker.number if worker else None
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with behind.router.lifespan_context(behind):
+            running = [asyncio.create_task(each) for each in (core.store.run(), *background())]
+            core.meter.start()
+            # Where it cannot be written the server is not ready, and it is written later.
+            with contextlib.suppress(AuditFileError):
+                core.audit.write(
+                    "server.started", version=__version__, url=settings.url, worker=number
+                )
+            if settings.store.startswith("memory:") and not settings.is_resource_server:
+                log.info("the store is in memory: a restart forgets clients, sign-ins and access")
+            yield
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+        await core.meter.stop()
+        await core.http.aclose()
+        if closed is not None:
+            closed()
+        await core.rates.close()
+        await core.store.close()
+        with contextlib.suppress(AuditFileError):
+            core.audit.write("server.stopped", worker=number)
+        core.audit.close()
+
+    app = Starlette(
+        routes=routes,
+        lifespan=lifespan,
+        middleware=[
+            *core.meter.middleware(),
+            Middleware(SecurityHeaders, is_https=settings.is_https),
+            Middleware(RequestReferences),
+            Middleware(StopGate, stopping=stopping),
+            Middleware(StoreTime),
+            *_proxies(settings),
+            Middleware(KnownHosts, public_url=settings.url, allowed_hosts=settings.allowed_hosts),
+        ],
+        exception_handlers=handlers,
+    )
+    # Starlette would answer a slash too many by a 307 to whatever host and scheme the request said.
+    app.router.redirect_slashes = False
+    return app
+
+
+def _proxies(settings: Settings) -> list[Middleware]:
+    """Whose word about a caller's address counts: nobody's, unless it is said here."""
+    if not settings.trusted_proxies:
+        return []
+    trusted = list(settings.trusted_proxies)
+    return [Middleware(ProxyHeadersMiddleware, trusted_hosts=trusted)]
