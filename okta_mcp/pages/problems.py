@@ -287,6 +287,7 @@ CHECKS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "roles_unavailable": ("okta.api_token", "okta.api_rights"),
         "refresh_grant_missing": ("okta.client",),
         "store_unavailable": ("store",),
+        "audit_unavailable": ("audit",),
     }
 )
 WITHOUT_CHECK: frozenset[str] = frozenset(

@@ -87,6 +87,7 @@ ERROR_CODES: dict[str, ErrorCode] = {
     "store_unavailable": ErrorCode(
         "this server's store does not answer, or became too slow, in the middle of the call",
         "ask again in a moment",
+        "store",
     ),
     "internal_error": ErrorCode(
         "a fault of this server; its log names the kind", "report it to whoever runs the server"
