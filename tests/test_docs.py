@@ -1,11 +1,13 @@
 """The documents say what the code does: every name that people rely on stands in both."""
 
 import ast
+import json
 import re
 import time
 import tomllib
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, unquote
 
 import pytest
 
@@ -281,6 +283,19 @@ def test_the_readme_quotes_the_javascript_example() -> None:
     quoted = "\n".join(re.findall(r"```js\n(.*?)```", README, re.DOTALL)).splitlines()
     assert quoted
     assert [line for line in quoted if line and line not in example] == []
+
+
+def test_the_links_for_vs_code_hold_the_configuration_beside_them() -> None:
+    url = "http://localhost:3001/mcp"
+    entry = {"type": "http", "url": url}
+    web = re.search(r"\(https://vscode\.dev/redirect/mcp/install\?([^)]+)\)", README)
+    own = re.search(r"^vscode:mcp/install\?(\S+)$", README, re.MULTILINE)
+    assert web is not None
+    assert own is not None
+    query = dict(parse_qsl(web.group(1)))
+    assert (query["name"], json.loads(query["config"])) == ("okta", entry)
+    assert json.loads(unquote(own.group(1))) == {"name": "okta"} | entry
+    assert f'"okta": {{ "type": "http", "url": "{url}" }}' in README
 
 
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
