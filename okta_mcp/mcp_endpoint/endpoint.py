@@ -299,7 +299,7 @@ def _check_routing_headers(request: Request, message: Message) -> None:
 
 
 def _is_modern(request: Request) -> bool:
-    """Whether the request says that it is of a revision without a handshake, 2026-07-28 or later."""
+    """Whether the request names a revision without a handshake, 2026-07-28 or later."""
     return request.headers.get("mcp-protocol-version") in MODERN_PROTOCOL_VERSIONS
 
 
