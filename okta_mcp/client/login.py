@@ -106,8 +106,11 @@ async def log_in(
 
 def _widened(server: AuthorizationServer, stored: Login | None) -> AuthorizationServer:
     """Asks for what the challenge names and for what the token had already, not for less."""
-    had = (stored.tokens.scope if stored and stored.tokens else None) or ""
-    scope = dict.fromkeys([*had.split(), *(server.scope or "").split()])
+    had: str | None = None
+    if stored is not None and stored.tokens is not None:
+        # An answer without a scope gives what was asked for (RFC 6749 section 5.1).
+        had = stored.tokens.scope or stored.server.scope
+    scope = dict.fromkeys([*(had or "").split(), *(server.scope or "").split()])
     return replace(server, scope=" ".join(scope) or None)
 
 

@@ -29,7 +29,7 @@ from okta_mcp.client.tokens import ClientForgottenError, GrantRefusedError, refr
 REFRESH_MARGIN_SECONDS = 60
 OAUTH_TIMEOUT_SECONDS = 30
 MCP_READ_TIMEOUT_SECONDS = 300
-# A server may ask for more scopes than before, or name another authorization server, but not for ever.
+# A server may want more scopes than before, or name another authorization server, but not for ever.
 MOST_LOGINS = 2
 REFUSED_AT_ONCE = "The server refuses the token that it has just issued."
 

@@ -320,7 +320,7 @@ class _Answer:
 
 
 def _is_modern(request: Request) -> bool:
-    """Whether the request says that its revision has no handshake: 2026-07-28 or later."""
+    """Whether the request names a revision without a handshake, 2026-07-28 or later."""
     return request.headers.get("mcp-protocol-version") in MODERN_PROTOCOL_VERSIONS
 
 

@@ -19,6 +19,7 @@ from okta_mcp.oauth_proxy.scopes import LONGEST_SCOPE, supported
 
 LONGEST_NAME = 128
 GRANT_TYPES = ("authorization_code", "refresh_token")
+APPLICATION_TYPES = ("web", "native")
 
 _WEB_URIS = ("logo_uri", "client_uri", "tos_uri", "policy_uri", "jwks_uri")
 _MOST_CONTACTS = 10
@@ -60,6 +61,7 @@ def checked_metadata(
     _check_web_uris(metadata)
     _check_contacts(metadata)
     _check_response_types(metadata)
+    _check_application_type(metadata)
     if metadata.get("software_statement") is not None:
         raise TokenError("invalid_software_statement", "software statements are not accepted")
     scope = _text(metadata, "scope", LONGEST_SCOPE)
@@ -114,6 +116,17 @@ def _check_response_types(metadata: dict[str, Any]) -> None:
     response_types = metadata.get("response_types", ["code"])
     if not isinstance(response_types, list) or "code" not in response_types:
         raise _bad("response_types must hold code, the only one supported")
+
+
+def _check_application_type(metadata: dict[str, Any]) -> None:
+    """OpenID Connect Registration section 2: one of two words, which decides nothing here.
+
+    Its rules for redirect URIs would refuse VS Code, which is native and has https ones, and every
+    client on loopback that says nothing and so counts as `web`. The rules of this server hold for
+    both kinds.
+    """
+    if _text(metadata, "application_type", 64) not in (None, *APPLICATION_TYPES):
+        raise _bad(f"application_type must be one of {', '.join(APPLICATION_TYPES)}")
 
 
 def _grant_types(metadata: dict[str, Any]) -> tuple[str, ...]:

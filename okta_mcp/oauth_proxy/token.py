@@ -19,6 +19,7 @@ from okta_mcp.oauth_proxy.client_authentication import authenticated_client
 from okta_mcp.oauth_proxy.errors import TokenError
 from okta_mcp.oauth_proxy.grants import Grants, audit_fields, invalid_grant
 from okta_mcp.oauth_proxy.parameters import Parameters, ParametersError, form_parameters
+from okta_mcp.oauth_proxy.register import USED_CLIENT_SECONDS
 from okta_mcp.oauth_proxy.scopes import LONGEST_SCOPE
 from okta_mcp.oauth_proxy.service_assertion import (
     ServiceAssertions,
@@ -142,6 +143,8 @@ class TokenEndpoint:
         scopes = _narrowed(form.one("scope"), grant)
         if token.generation == grant.generation:
             await self._check_person(grant)
+            # A client in use keeps its registration, however long ago its person was asked.
+            await self._records.clients.put(client.client_id, client, USED_CLIENT_SECONDS)
         answer, is_repeated = await self._grants.refreshed(token, grant, refresh_token, scopes)
         event = "token.repeated" if is_repeated else "token.refreshed"
         self._issued(request, event, grant, answer)

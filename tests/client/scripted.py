@@ -46,6 +46,8 @@ class Script:
     issues_refresh_tokens: bool = True
     accepts_tokens: bool = True
     registration_status: int = 201
+    # A scope that a log-in must have asked for, or every request is 403.
+    wanted_scope: str = ""
     # Clients that somebody entered by hand, with their secret, and their one redirect URI.
     entered: dict[str, str] = field(default_factory=dict)
     entered_redirect_uri: str = ""
@@ -126,6 +128,13 @@ class ScriptedServer:
         token = request.headers.get("authorization", "").removeprefix("Bearer ")
         self.requests.append(("mcp", {"token": token}))
         if token in self.access_tokens and self.script.accepts_tokens:
+            wanted = self.script.wanted_scope
+            scopes = [request.get("scope", "") for request in self.asked("authorize")][-1:]
+            if wanted and wanted not in " ".join(scopes).split():
+                challenge = f'Bearer error="insufficient_scope", scope="{wanted}"'
+                headers = {"WWW-Authenticate": challenge}
+                await JSONResponse({}, 403, headers)(scope, receive, send)
+                return
             await self._guarded(scope, receive, send)
             return
         challenge = f'Bearer resource_metadata="{self.origin}{RESOURCE}/mcp"'

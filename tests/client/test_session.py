@@ -27,6 +27,29 @@ def test_a_token_refused_right_after_the_login_ends_with_a_clear_text(
     assert len(browser.urls) == 1
 
 
+def test_a_server_that_wants_more_scopes_is_given_them_and_none_is_lost(
+    run: Run, server: ScriptedServer, browser: FollowingBrowser, logged_in: Login
+) -> None:
+    server.script.wanted_scope = "okta.logs.read"
+    result = run("login")
+    assert result.exit_code == 0, result.stderr
+    assert len(browser.urls) == 2
+    had = (logged_in.server.scope or "").split()
+    assert server.asked("authorize")[-1]["scope"].split() == [*had, "okta.logs.read"]
+    assert "offline_access" in had
+
+
+def test_a_server_that_wants_ever_more_scopes_is_not_asked_for_ever(
+    run: Run, server: ScriptedServer, browser: FollowingBrowser
+) -> None:
+    # A scope with a space in it can never be among those that were asked for.
+    server.script.wanted_scope = "never enough"
+    result = run("login")
+    assert result.exit_code == 2
+    assert "refuses the token" in result.stderr
+    assert len(browser.urls) == 2
+
+
 def test_a_refused_refresh_token_leads_to_a_new_login(
     run: Run, server: ScriptedServer, browser: FollowingBrowser, clock: Clock, logged_in: Login
 ) -> None:

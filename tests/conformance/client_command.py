@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import tempfile
+from itertools import starmap
 from typing import Any
 
 import httpx
@@ -15,6 +16,7 @@ import httpx
 from okta_mcp.client.command_line import Surroundings
 from okta_mcp.client.commands import client_command
 from okta_mcp.client.registration import SECRET_VARIABLE
+from tests.vocabulary.processes import free_port
 
 # What each scenario wants done with its server; the others call `test-tool`.
 VERBS: dict[str, tuple[tuple[str, ...], ...]] = {
@@ -52,7 +54,10 @@ def main() -> None:
     secret = {SECRET_VARIABLE: context["client_secret"]} if "client_secret" in context else {}
     machine = Surroundings(open_browser=browse, environment=secret)
     with tempfile.TemporaryDirectory() as store:
-        options = ["--store-dir", store, *(["--client-id", client_id] if client_id else [])]
+        options = ["--store-dir", store]
+        if client_id:
+            # Several scenarios run at once, so none of them can have the usual port.
+            options += ["--client-id", client_id, "--callback-port", str(free_port())]
         for verb in VERBS.get(scenario) or _calls(context) or (("call", "test-tool"),):
             try:
                 client_command.main([url, *verb, *options], obj=machine)
@@ -62,14 +67,16 @@ def main() -> None:
 
 
 def _calls(context: dict[str, Any]) -> tuple[tuple[str, ...], ...]:
-    """The calls that the suite itself names, as they would be typed."""
+    """The calls that the suite itself names, as they would be typed; null is typed as nothing."""
     return tuple(
-        ("call", call["name"], *(_argument(*pair) for pair in call["arguments"].items()))
+        ("call", call["name"], *filter(None, starmap(_argument, call["arguments"].items())))
         for call in context.get("toolCalls", ())
     )
 
 
 def _argument(name: str, value: object) -> str:
+    if value is None:
+        return ""
     return f"{name}={value if isinstance(value, str) else json.dumps(value)}"
 
 

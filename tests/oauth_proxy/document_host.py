@@ -12,11 +12,16 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from okta_mcp.oauth_proxy import parts
+from okta_mcp.oauth_proxy.client_documents import ClientDocuments
+from tests.vocabulary.in_process import LocalServer, local_server
 
 HOST = "client.example"
 PATH = "/oauth/client.json"
@@ -180,3 +185,21 @@ async def serving(context: ssl.SSLContext) -> AsyncIterator[DocumentHost]:
         yield host
     finally:
         server.close()
+
+
+@asynccontextmanager
+async def reading_documents(
+    folder: Path, url: str, environment: dict[str, str], authority: Authority
+) -> AsyncIterator[LocalServer]:
+    """The application, whose resolver and authority are the test's; the rest is the real code."""
+
+    async def here(_: str) -> tuple[str, ...]:
+        return (LOOPBACK,)
+
+    def documents(_: object, __: object, **settings: Any) -> ClientDocuments:
+        settings["is_allowed_address"] = lambda address: str(address) == LOOPBACK
+        return ClientDocuments(here, authority.trusting(), **settings)
+
+    with patch.object(parts, "ClientDocuments", documents):
+        async with local_server(folder, url, environment | {"CIMD_ENABLED": "true"}) as running:
+            yield running

@@ -7,19 +7,15 @@ here stands what a person and a client see of it.
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
-from unittest.mock import patch
 
 import pytest
 
-from okta_mcp.oauth_proxy import parts
-from okta_mcp.oauth_proxy.client_documents import ClientDocuments
 from tests.oauth_proxy.document_host import (
     HOST,
-    LOOPBACK,
     Authority,
     DocumentHost,
     answer_of,
+    reading_documents,
     serving,
 )
 from tests.vocabulary.in_process import LocalServer, local_server
@@ -48,26 +44,15 @@ def document(host: DocumentHost) -> bytes:
     ).encode()
 
 
-async def here(_: str) -> tuple[str, ...]:
-    """Resolves every name to this computer; stands in for the system's resolver."""
-    return (LOOPBACK,)
-
-
 @pytest.fixture
 async def documented(
     sandbox: SandboxProcess, server_port: int, tmp_path: Path, authority: Authority
 ) -> AsyncIterator[LocalServer]:
-    """The application, whose resolver and authority are the test's; the rest is the real code."""
-
-    def documents(_: object, __: object, **settings: Any) -> ClientDocuments:
-        settings["is_allowed_address"] = lambda address: str(address) == LOOPBACK
-        return ClientDocuments(here, authority.trusting(), **settings)
-
-    with patch.object(parts, "ClientDocuments", documents):
-        environment = sandbox.settings_for_server() | {"CIMD_ENABLED": "true"}
-        url = f"http://localhost:{server_port}"
-        async with local_server(tmp_path, url, environment) as running:
-            yield running
+    """The application with the documents of `host`."""
+    environment = sandbox.settings_for_server()
+    url = f"http://localhost:{server_port}"
+    async with reading_documents(tmp_path, url, environment, authority) as running:
+        yield running
 
 
 def known_as(place: LocalServer, client_id: str) -> OAuthClient:

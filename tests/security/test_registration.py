@@ -97,6 +97,8 @@ BAD_METADATA: list[tuple[str, dict[str, Any]]] = [
     ("R-18", {"token_endpoint_auth_method": ["none"]}),
     ("R-18", {"token_endpoint_auth_method": "x" * 100}),
     ("R-18", {"jwks_uri": 1}),
+    ("R-18", {"application_type": "desktop"}),
+    ("R-18", {"application_type": ["native"]}),
 ]
 
 
@@ -225,6 +227,20 @@ async def test_clients_of_the_field_are_registered(client: OAuthClient, uris: li
     answer = await client.register(redirect_uris=uris)
     assert answer.status_code == 201
     assert answer.json()["redirect_uris"] == uris
+
+
+@pytest.mark.parametrize("application_type", ["web", "native", None])
+async def test_an_application_type_changes_no_rule_for_redirect_uris(
+    client: OAuthClient, application_type: str | None
+) -> None:
+    """R-07: native clients such as VS Code have https URIs, and many on loopback say nothing."""
+    uris = ["https://vscode.dev/redirect", "http://127.0.0.1/", "cursor://anysphere.cursor-mcp/cb"]
+    answer = await client.register(redirect_uris=uris, application_type=application_type)
+    assert (answer.status_code, answer.json()["redirect_uris"]) == (201, uris)
+    refused = await client.register(
+        redirect_uris=["http://intranet.example/cb"], application_type=application_type
+    )
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_redirect_uri")
 
 
 async def test_the_answer_is_what_was_stored_and_nobody_keeps_it(client: OAuthClient) -> None:

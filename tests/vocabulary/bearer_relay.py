@@ -1,70 +1,65 @@
-"""A relay in front of /mcp that adds a person's access token, for programs that cannot log in.
+"""A relay in front of a server that adds a person's access token, for programs that cannot log in.
 
-It changes nothing else: what names the relay names the server behind it, and a foreign `Host` or
-`Origin` arrives as it was sent.
+Otherwise the bytes pass as they are, because such programs also send what no HTTP library would.
+What names the relay in `Host` and `Origin` names the server behind it; a foreign name arrives as
+it was sent.
 """
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
 
-import httpx
-import uvicorn
-from starlette.applications import Starlette
-from starlette.background import BackgroundTask
-from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
-
-from tests.vocabulary.browser import PLAIN
-from tests.vocabulary.processes import free_port
-
-# What belongs to one connection only (RFC 9110 section 7.6.1), and what is computed anew.
-_HOP = frozenset("connection keep-alive transfer-encoding content-length te upgrade".split())
+_END = b"\r\n\r\n"
+_LONGEST_HEAD = 64 * 1024
 
 
 @contextlib.asynccontextmanager
 async def bearer_relay(server_url: str, access_token: str) -> AsyncIterator[str]:
-    """Runs in this loop; gives the URL that stands for `server_url`/mcp."""
-    port = free_port()
-    here, there = f"localhost:{port}", server_url.partition("://")[2]
+    """Runs in this loop; gives the URL that stands for `server_url`."""
+    place = urlsplit(server_url)
 
-    async def relayed(request: Request) -> Response:
-        named = {
-            name: value.replace(here, there) if name in ("host", "origin") else value
-            for name, value in request.headers.items()
-            if name not in _HOP
-        }
-        sent = http.build_request(
-            request.method,
-            f"{server_url}/mcp",
-            headers=named | {"authorization": f"Bearer {access_token}"},
-            content=await request.body(),
-        )
-        answer = await http.send(sent, stream=True)
-        return StreamingResponse(
-            answer.aiter_raw(),
-            answer.status_code,
-            {name: value for name, value in answer.headers.items() if name not in _HOP},
-            background=BackgroundTask(answer.aclose),
-        )
+    async def relayed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, OSError):
+            await _relay(reader, writer)
+        writer.close()
 
-    app = Starlette(routes=[Route("/mcp", relayed, methods=["GET", "POST", "DELETE", "OPTIONS"])])
-    config = uvicorn.Config(app, host="localhost", port=port, log_level="error", lifespan="off")
-    relay = uvicorn.Server(config)
-    async with httpx.AsyncClient(timeout=60, verify=PLAIN) as http, _serving(relay):
-        yield f"http://{here}/mcp"
+    async def _relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(_END)
+        behind_reader, behind = await asyncio.open_connection(place.hostname, place.port)
+        behind.write(_rewritten(head, here.encode(), place.netloc.encode(), access_token.encode()))
+        sending = asyncio.create_task(_pump(reader, behind))
+        try:
+            await _pump(behind_reader, writer)
+        finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+            behind.close()
 
-
-@contextlib.asynccontextmanager
-async def _serving(relay: uvicorn.Server) -> AsyncIterator[None]:
-    import asyncio
-
-    task = asyncio.create_task(relay.serve())
-    while not relay.started:
-        assert not task.done(), "the relay did not start"
-        await asyncio.sleep(0.01)
+    relay = await asyncio.start_server(relayed, "localhost", 0, limit=_LONGEST_HEAD)
+    here = f"localhost:{relay.sockets[0].getsockname()[1]}"
     try:
-        yield
+        yield f"http://{here}"
     finally:
-        relay.should_exit = True
-        await task
+        relay.close()
+
+
+def _rewritten(head: bytes, here: bytes, there: bytes, access_token: bytes) -> bytes:
+    """The head with the token and for one exchange: the next one comes on its own connection."""
+    first, *lines = head.removesuffix(_END).split(b"\r\n")
+    kept = []
+    for line in lines:
+        name = line.partition(b":")[0].lower()
+        if name in (b"host", b"origin"):
+            kept.append(line.replace(here, there))
+        elif name not in (b"connection", b"authorization"):
+            kept.append(line)
+    added = [b"Connection: close", b"Authorization: Bearer " + access_token]
+    return b"\r\n".join([first, *kept, *added]) + _END
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while chunk := await reader.read(_LONGEST_HEAD):
+            writer.write(chunk)
+            await writer.drain()

