@@ -13,7 +13,8 @@ records. So a new field has a default, and a field is never taken away or given 
 (otherwise it is a new layout); what this version does not know of a record it leaves in it.
 
 A grant and an access token are read at every request, which is why they are structs of msgspec:
-frozen like the dataclasses, and made from JSON in half the time.
+frozen like the dataclasses, and made from JSON in half the time. What is as by default is not
+written, so a default of theirs is never changed either.
 """
 
 import hashlib
@@ -123,7 +124,7 @@ class PendingConsent:
     user_id: str
 
 
-class Grant(msgspec.Struct, frozen=True, gc=False):
+class Grant(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """What one person allowed one client: every token hangs on it.
 
     `generation` counts refreshes; a refresh token of another generation is an old one.
@@ -167,7 +168,7 @@ class Code:
     used: bool = False
 
 
-class AccessToken(msgspec.Struct, frozen=True, gc=False):
+class AccessToken(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """A handle on a grant; `scopes` may be narrower than the grant's after a refresh."""
 
     grant_key: str
@@ -230,6 +231,8 @@ class Repository(Generic[Record]):
         self._store = store
         self._kind = kind
         self._decoded = msgspec.json.Decoder(record).decode
+        form: Any = msgspec.inspect.type_info(record)
+        self._fields = frozenset(field.name for field in form.fields)
         self.record = record
 
     @property
@@ -262,7 +265,7 @@ class Repository(Generic[Record]):
         kept = await self._store.get(self._kind, key)
         if kept is None or kept == before or self.read(kept) != expected:
             return False
-        merged = _with_unknown_fields(after, kept)
+        merged = self._with_unknown_fields(after, kept)
         return await swap(self._kind, key, expected=kept, value=merged, ttl_seconds=ttl_seconds)
 
     async def delete(self, key: str) -> bool:
@@ -300,11 +303,11 @@ class Repository(Generic[Record]):
     def _encoded(self, record: Record) -> bytes:
         return msgspec.json.encode(record)
 
-
-def _with_unknown_fields(value: bytes, kept: bytes) -> bytes:
-    """The JSON object `value` with those members of `kept` that it has not."""
-    members: dict[str, Any] = json.loads(kept) | json.loads(value)
-    return json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode()
+    def _with_unknown_fields(self, value: bytes, kept: bytes) -> bytes:
+        """The JSON object `value` with those members of `kept` that this version does not know."""
+        members: dict[str, Any] = json.loads(kept)
+        unknown = {name: each for name, each in members.items() if name not in self._fields}
+        return msgspec.json.encode(unknown | json.loads(value))
 
 
 # What a backup brings back unless everything is asked for: the registrations of clients, which

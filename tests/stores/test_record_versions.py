@@ -95,11 +95,23 @@ async def test_a_swap_leaves_the_fields_of_a_newer_version_in_the_record(
     grant = await records.grants.get("k")
     assert grant is not None
     assert await records.grants.swap("k", grant, replace(grant, generation=3), 60)
-    now = await stored(store, records.grants.kind)
-    assert now == GRANT | {"frozen_by": "an administrator", "generation": 3}
+    assert (await stored(store, records.grants.kind))["frozen_by"] == "an administrator"
     again = await records.grants.get("k")
-    assert again is not None
+    assert again == replace(grant, generation=3)
     assert await records.grants.swap("k", again, replace(again, generation=4), 60)
+
+
+async def test_a_swap_back_to_a_default_replaces_what_another_version_spelled_out(
+    store: MemoryStore, records: Records
+) -> None:
+    """What is as by default is not written, and must not stay as it was before."""
+    await written(store, records.grants.kind, GRANT | {"pair_used": True, "last_used_at": 5.0})
+    grant = await records.grants.get("k")
+    assert grant is not None
+    assert grant.pair_used
+    after = replace(grant, pair_used=False, last_used_at=None)
+    assert await records.grants.swap("k", grant, after, 60)
+    assert await records.grants.get("k") == after
 
 
 async def test_a_swap_of_another_record_still_fails_whatever_its_spelling(
