@@ -7,6 +7,7 @@ place where settings, concrete stores and libraries meet. Nothing is connected o
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from okta_mcp.inventory import Inventory
 from okta_mcp.oauth_proxy.client_documents import ClientDocuments
@@ -30,6 +31,9 @@ from okta_mcp.serving.workers import Worker
 from okta_mcp.settings import Settings
 from okta_mcp.stores.sealing import signing_keys
 
+if TYPE_CHECKING:
+    from okta_mcp.gateway.servers import Server
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts(Core):
@@ -44,6 +48,7 @@ class Parts(Core):
     roles: LiveRoles
     policy: Policy
     offered: Inventory
+    servers: "tuple[Server, ...]"
     clients: Clients
     legs: Legs
     responses: Responses
@@ -130,6 +135,7 @@ def assembled(
         roles=live_roles(shared, on_offer.mapping, okta.directory, end_person),
         policy=on_offer.policy,
         offered=on_offer.offered,
+        servers=on_offer.servers,
         clients=Clients(records, documents if settings.takes_client_documents else None),
         legs=Legs(records, sealer, signing_keys(secrets, "binding cookies"), cookies),
         responses=Responses(

@@ -6,6 +6,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 
 from okta_mcp.mcp_endpoint.bearer import BearerHeader
+from okta_mcp.mcp_endpoint.direct import CallBehind
 from okta_mcp.mcp_endpoint.protected_resource import (
     PROTECTED_RESOURCE_PATH,
     PROTECTED_RESOURCE_PATHS,
@@ -29,6 +30,7 @@ from okta_mcp.oauth_proxy.service_assertion import ASSERTION_RATE, ServiceAssert
 from okta_mcp.oauth_proxy.service_tokens import ServiceTokens
 from okta_mcp.oauth_proxy.suspicion import Suspicion
 from okta_mcp.oauth_proxy.token import TokenEndpoint
+from okta_mcp.oauth_proxy.tools import TOOLS_PATH, ToolsEndpoint
 from okta_mcp.serving.health import HealthEndpoint
 from okta_mcp.serving.mcp_route import mcp_route
 from okta_mcp.serving.okta_access import okta_scopes
@@ -37,9 +39,13 @@ _SUSPICIOUS_RATE = "10/10 minutes"
 
 
 def route_table(
-    parts: Parts, health: HealthEndpoint, behind: Starlette, sandbox_url: str | None
+    parts: Parts,
+    health: HealthEndpoint,
+    behind: Starlette,
+    sandbox_url: str | None,
+    call_behind: CallBehind | None = None,
 ) -> list[Route]:
-    """`behind` is the MCP server that /mcp dispatches to."""
+    """`behind` is the MCP server that /mcp dispatches to, `call_behind` its shorter way."""
     header = BearerHeader(f"{parts.settings.url}{PROTECTED_RESOURCE_PATH}/mcp")
     entrance = ProxyEntrance(header, parts.grants, parts.roles, parts.policy.services)
     home = HomeEndpoint(parts.responses, mcp_url=parts.resource_url, sandbox_url=sandbox_url)
@@ -48,7 +54,7 @@ def route_table(
         Route("/static/{name}", home.asset),
         Route("/health", health.get),
         Route("/health/ready", health.ready),
-        mcp_route(parts, entrance, parts.policy, behind),
+        mcp_route(parts, entrance, parts.policy, behind, call_behind),
         *_client_routes(parts),
         *_page_routes(parts),
     ]
@@ -61,6 +67,7 @@ def _client_routes(parts: Parts) -> list[Route]:
         issuer=settings.url,
         resource_url=parts.resource_url,
         takes_client_documents=settings.takes_client_documents,
+        behind=parts.policy.behind,
     )
     register = RegistrationEndpoint(
         parts.records,
@@ -86,6 +93,7 @@ def _client_routes(parts: Parts) -> list[Route]:
         rates.rate("token failures", settings.rate_token_failures),
         assertions,
         ServiceTokens(parts.grants, parts.policy),
+        parts.policy.behind,
         resource_url=parts.resource_url,
     )
     revoke = RevocationEndpoint(parts.records, parts.grants, assertions, parts.audit)
@@ -141,6 +149,7 @@ def _page_routes(parts: Parts) -> list[Route]:
         responses,
         audit,
         rates.rate("authorize", settings.rate_authorize),
+        parts.policy.behind,
         resource_url=parts.resource_url,
     )
     login = LoginEndpoint(
@@ -170,8 +179,9 @@ def _page_routes(parts: Parts) -> list[Route]:
         step, records, sessions, responses, audit, parts.refusals, now=parts.now
     )
     connections = ConnectionsEndpoint(
-        records, parts.grants, sessions, responses, audit, now=parts.now
+        records, parts.grants, sessions, responses, audit, parts.policy.behind, now=parts.now
     )
+    tools = ToolsEndpoint(sessions, parts.roles, parts.policy, responses)
     logout = LogoutEndpoint(
         sessions,
         parts.grants,
@@ -191,6 +201,7 @@ def _page_routes(parts: Parts) -> list[Route]:
         Route("/oauth/consent", consent.post, methods=["POST"]),
         Route(CONNECTIONS_PATH, connections.get, methods=["GET"]),
         Route(CONNECTIONS_PATH, connections.post, methods=["POST"]),
+        Route(TOOLS_PATH, tools.get, methods=["GET"]),
         Route("/oauth/logout", logout.get, methods=["GET"]),
         Route("/oauth/logout", logout.post, methods=["POST"]),
         Route(SIGNED_OUT_PATH, logout.signed_out, methods=["GET"]),

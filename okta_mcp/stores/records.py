@@ -216,6 +216,7 @@ class KnownRole:
     groups: tuple[str, ...]
     source: str
     asked_at: float
+    member_of: tuple[str, ...] = ()
 
 
 class Repository(Generic[Record]):
