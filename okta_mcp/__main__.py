@@ -94,6 +94,13 @@ def verify(file: Path) -> None:
     click.echo(json.dumps({"lines": len(events), "unbroken": True, "from_to": span}))
 
 
+_mcp_config = click.option(
+    "--mcp-config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File with the servers behind the gateway, instead of MCP_CONFIG.",
+)
+
+
 @main.group()
 def policy() -> None:
     """Check a policy file; say why somebody may or may not use a tool."""
@@ -101,11 +108,19 @@ def policy() -> None:
 
 @policy.command()
 @click.argument("file", type=click.Path(path_type=Path))
-def check(file: Path) -> None:
+@_mcp_config
+@click.option(
+    "--env-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path(".env"),
+    show_default=True,
+    help="File with the variables that the file of --mcp-config names.",
+)
+def check(file: Path, mcp_config: Path | None, env_file: Path) -> None:
     """Say what is wrong with the policy FILE, or what it allows."""
     from okta_mcp import policy_commands
 
-    sys.exit(policy_commands.check(file))
+    sys.exit(policy_commands.check(file, mcp_config=mcp_config, env_file=env_file))
 
 
 @policy.command()
@@ -122,8 +137,14 @@ def check(file: Path) -> None:
     show_default=True,
     help="File with the settings of the server.",
 )
+@_mcp_config
 def explain(
-    person: str, tool: str, policy_file: Path | None, groups: str | None, env_file: Path
+    person: str,
+    tool: str,
+    policy_file: Path | None,
+    groups: str | None,
+    env_file: Path,
+    mcp_config: Path | None,
 ) -> None:
     """Say why PERSON (login or id, or the name of a service) may or may not use TOOL.
 
@@ -133,7 +154,12 @@ def explain(
 
     sys.exit(
         policy_commands.explain(
-            person, tool, policy_file=policy_file, groups=groups, env_file=env_file
+            person,
+            tool,
+            policy_file=policy_file,
+            groups=groups,
+            env_file=env_file,
+            mcp_config=mcp_config,
         )
     )
 

@@ -4,6 +4,7 @@ The composition root and the `policy` commands both read policies through this m
 `policy check` refuses exactly what the start of a server would.
 """
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from okta_mcp.okta.api import OktaApi
 from okta_mcp.rbac.policy import Policy
 from okta_mcp.rbac.policy_file import Components, Schemas, policy_of_file, shipped_policy
 from okta_mcp.tools import OktaTool, okta_tools
-from okta_mcp.tools.cursors import Cursors
+from okta_mcp.tools.cursors import Cursors, SealedCursors
 from okta_mcp.tools.reader import Reader
 from okta_mcp.tools.reports.shelf import Shelf
 
@@ -38,6 +39,18 @@ class Inventory:
             "resources": {readable.uri: () for readable in self.resources},
             "prompts": {guide.name: () for guide in self.prompts},
         }
+
+    @property
+    def first_words(self) -> frozenset[str]:
+        """How names here begin: a server behind the gateway of that name would mix with them."""
+        named = (*(tool.name for tool in self.tools), *(guide.name for guide in self.prompts))
+        uris = (readable.uri.partition("://")[2] for readable in self.resources)
+        return frozenset(
+            (
+                *(name.partition("_")[0] for name in named),
+                *(path.partition("/")[0] for path in uris),
+            )
+        )
 
     @property
     def schemas(self) -> Schemas:
@@ -66,6 +79,11 @@ def inventory(
         guides(),
         Completions(Reader(okta, cursors)),
     )
+
+
+def named_only() -> Inventory:
+    """What there is, for names and schemas; nothing of it is ever called."""
+    return inventory(None, SealedCursors(bytes(32)), time.time)
 
 
 def policy_for(offered: Inventory, path: Path | None) -> Policy:

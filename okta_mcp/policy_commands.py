@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 import httpx
 
-from okta_mcp.inventory import Inventory, inventory, policy_for
+from okta_mcp.inventory import Inventory, named_only, policy_for
 from okta_mcp.okta.api import OktaApi
 from okta_mcp.okta.directory import (
     DirectoryUnavailableError,
@@ -31,15 +31,22 @@ from okta_mcp.rbac.limits import suggestion
 from okta_mcp.rbac.policy import COMPONENTS, NOBODY, Policy, Role
 from okta_mcp.rbac.policy_file import PolicyError, groups_by_role
 from okta_mcp.rbac.roles import is_group_id
+from okta_mcp.serving.gateway_configuration import (
+    McpConfigError,
+    behind_of,
+    configured_servers,
+    mismatches,
+)
 from okta_mcp.serving.okta_access import own_api
 from okta_mcp.settings import (
+    GatewaySettings,
     Settings,
     SettingsError,
     comma_list,
+    load_gateway_settings,
     load_role_settings,
     load_settings,
 )
-from okta_mcp.tools.cursors import SealedCursors
 
 MAY, MAY_NOT, CANNOT_TELL = 0, 1, 2
 _OKTA_TIMEOUT_SECONDS = 10.0
@@ -59,17 +66,25 @@ class _Person:
     membership: Membership | None
 
 
-def check(file: Path) -> int:
-    """Print what is wrong with a policy file, or what it says; the exit status."""
-    offered = _offered()
+def check(file: Path, *, mcp_config: Path | None, env_file: Path | None) -> int:
+    """Print what is wrong with a policy file, or what it says; the exit status.
+
+    With `mcp_config` also the servers that it names: what the file says wrong, and who gets them.
+    """
+    offered = named_only()
     try:
         policy = policy_for(offered, file)
-    except PolicyError as error:
+        if mcp_config is not None:
+            overrides = {"mcp_config": mcp_config}
+            _with_servers(policy, offered, load_gateway_settings(env_file, overrides))
+    except (PolicyError, McpConfigError, SettingsError) as error:
         for problem in error.problems:
             click.echo(problem, err=True)
         return 1
     click.echo(f"{file}: in order\n")
     for line in [*_counts(policy), *_nobodys(policy), *_limits(policy), *_services(policy)]:
+        click.echo(line)
+    for line in _servers(policy, is_known=mcp_config is not None):
         click.echo(line)
     differences = list(_differences(policy, policy_for(offered, None)))
     click.echo("\nDifferent from the shipped policy" + (":" if differences else ": nothing"))
@@ -79,7 +94,13 @@ def check(file: Path) -> int:
 
 
 def explain(
-    person: str, tool: str, *, policy_file: Path | None, groups: str | None, env_file: Path | None
+    person: str,
+    tool: str,
+    *,
+    policy_file: Path | None,
+    groups: str | None,
+    env_file: Path | None,
+    mcp_config: Path | None = None,
 ) -> int:
     """Print why a person may or may not use a tool; the exit status.
 
@@ -87,12 +108,16 @@ def explain(
     """
     try:
         settings = load_role_settings(env_file)
-        path = policy_file or settings.policy_file
-        policy = policy_for(_offered(), path)
+        path, offered = policy_file or settings.policy_file, named_only()
+        policy = policy_for(offered, path)
+        overrides = {"mcp_config": mcp_config} if mcp_config is not None else {}
+        _with_servers(policy, offered, load_gateway_settings(env_file, overrides))
         mapped = groups_by_role(policy, settings.groups_by_role)
-        if policy.least_role("tools", tool) is None:
-            known = policy.table()["tools"]
-            raise CannotTellError(f"there is no tool {tool}{suggestion(tool, known)}")
+        if policy.least_role("tools", tool) is None and not policy.behind.owner("tools", tool):
+            known = [*policy.table()["tools"], *(each.name for each in policy.behind.servers)]
+            raise CannotTellError(
+                f"there is no tool {tool}{suggestion(tool, known)}{_hint(policy)}"
+            )
         service = policy.services.get(person) if groups is None else None
         if service is not None:
             explanation = explained_service(policy, service, tool)
@@ -101,7 +126,7 @@ def explain(
             found = asyncio.run(_in_okta(person, load_settings(env_file=env_file)))
         else:
             found = _Person(person, "not asked", _given(groups))
-    except (SettingsError, PolicyError) as error:
+    except (SettingsError, PolicyError, McpConfigError) as error:
         for problem in error.problems:
             click.echo(problem, err=True)
         return CANNOT_TELL
@@ -115,9 +140,25 @@ def explain(
     return _told(found.shown, tool, with_status, path)
 
 
-def _offered() -> Inventory:
-    """What there is, for names and schemas; nothing of it is ever called here."""
-    return inventory(None, SealedCursors(bytes(32)), time.time)
+def _with_servers(policy: Policy, offered: Inventory, settings: GatewaySettings) -> None:
+    """Tell the policy which servers `MCP_CONFIG` names; raises `McpConfigError`."""
+    policy.behind.replace(behind_of(configured_servers(settings, offered)))
+
+
+def _hint(policy: Policy) -> str:
+    names = ", ".join(f"{each.name}_..." for each in policy.behind.servers)
+    return f"; tools of servers are {names}" if names else ""
+
+
+def _servers(policy: Policy, *, is_known: bool) -> list[str]:
+    """Who gets which server; where the configuration is known, also what does not fit it."""
+    told = [
+        f"  {name}: {clean_text(rule.sentence(), 400)}"
+        for name, rules in policy.servers.items()
+        for rule in rules
+    ]
+    told += [f"  note: {line}" for line in (mismatches(policy) if is_known else ())]
+    return ["", "Servers: none"] if not told else ["", "Servers:", *told]
 
 
 def _given(groups: str) -> Membership:

@@ -10,7 +10,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from dotenv import dotenv_values
+from pydantic import (
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from okta_mcp.settings_rules import contradictions
@@ -93,6 +101,23 @@ class RoleSettings(BaseSettings):
         }
 
 
+class GatewaySettings(BaseSettings):
+    """Which other servers stand behind this one; `policy check` needs no more than this."""
+
+    model_config = SettingsConfigDict(
+        extra="ignore", env_ignore_empty=True, hide_input_in_errors=True, frozen=True
+    )
+
+    mcp_config: Path | None = Field(default=None, examples=["/etc/okta-mcp/mcp.json"])
+    _read_from: Path | None = PrivateAttr(default=None)
+
+    def variables(self) -> dict[str, str]:
+        """What `${VAR}` in the file of MCP_CONFIG may name: the env file, and the environment."""
+        path = self._read_from
+        in_file = dotenv_values(path) if path is not None and path.exists() else {}
+        return {name: value for name, value in in_file.items() if value} | dict(os.environ)
+
+
 class ModeSettings(BaseSettings):
     """Who issues the tokens that open /mcp: this server, or an authorization server of Okta's."""
 
@@ -101,7 +126,7 @@ class ModeSettings(BaseSettings):
     auth_mode: AuthMode = Field(default="proxy", examples=["resource-server"])
 
 
-class Settings(RoleSettings, ModeSettings):
+class Settings(RoleSettings, GatewaySettings, ModeSettings):
     """The variables of README "Configuration", each under its name in lower case."""
 
     host: str = "localhost"
@@ -299,6 +324,7 @@ def load_settings(
     problems += contradictions(settings, without=wrong)
     if problems:
         raise SettingsError(problems)
+    settings._read_from = env_file  # noqa: SLF001 - a class of this module
     return settings
 
 
@@ -319,6 +345,18 @@ def load_role_settings(env_file: Path | None) -> RoleSettings:
         return RoleSettings(_env_file=env_file)  # type: ignore[call-arg]
     except ValidationError as error:
         raise SettingsError([_line(problem) for problem in error.errors()]) from None
+
+
+def load_gateway_settings(
+    env_file: Path | None, overrides: Mapping[str, Any] | None = None
+) -> GatewaySettings:
+    """Where the other servers stand, where all else may be missing; raises `SettingsError`."""
+    problems = _problems_of_file(env_file)
+    if problems:
+        raise SettingsError(problems)
+    settings = GatewaySettings(_env_file=env_file, **(overrides or {}))  # type: ignore[call-arg]
+    settings._read_from = env_file  # noqa: SLF001 - a class of this module
+    return settings
 
 
 def _problems_of_file(env_file: Path | None) -> list[str]:

@@ -1,5 +1,6 @@
 """`policy check` and `policy explain` as a person runs them: text, streams and exit status."""
 
+import json
 import os
 from collections.abc import Callable
 from importlib.resources import files
@@ -122,6 +123,55 @@ def test_a_services_private_key_is_a_fault_and_stays_secret(run: Run, tmp_path: 
 
 
 # --- explain, for a service ---
+
+
+SERVERS = '[servers.time]\nrole = "viewer"\ndeny = ["set_*"]\n[servers.gone]\nroles = ["viewer"]\n'
+
+
+def servers_of(folder: Path, **entries: str) -> str:
+    path = folder / "mcp.json"
+    servers = {name: {"url": url, "okta_mcp": {"title": "Time"}} for name, url in entries.items()}
+    path.write_text(json.dumps({"mcpServers": servers}))
+    path.chmod(0o600)
+    return str(path)
+
+
+def test_servers_that_cannot_be_read_are_faults_of_a_check(run: Run, tmp_path: Path) -> None:
+    path = servers_of(tmp_path, time="http://mcp.example.com")
+    found = run("check", str(written(tmp_path, OWN + SERVERS)), "--mcp-config", path)
+    assert found.exit_code == 1
+    assert "mcpServers.time.url: must be https" in found.stderr
+
+
+def test_a_check_shows_who_gets_which_server_and_what_does_not_fit(
+    run: Run, tmp_path: Path
+) -> None:
+    path = servers_of(tmp_path, time="https://a.example", new="https://b.example")
+    found = run("check", str(written(tmp_path, OWN + SERVERS)), "--mcp-config", path)
+    assert found.exit_code == 0
+    assert "time: viewer and above: everything, but not set_*" in found.stdout
+    assert "[servers.gone] of the policy names a server that MCP_CONFIG has not" in found.stdout
+    assert "new of MCP_CONFIG has no [servers.new]" in found.stdout
+
+
+@pytest.mark.parametrize(
+    ("tool", "status", "told"),
+    [
+        ("time_now", 0, "rule      [servers.time] viewer and above"),
+        ("time_set_zone", 1, "take it out of deny"),
+        ("new_x", 1, "in [servers.new] of POLICY_FILE"),
+        ("gone_x", 2, "there is no tool gone_x"),
+    ],
+)
+def test_a_tool_of_a_server_is_explained(
+    run: Run, tmp_path: Path, tool: str, status: int, told: str
+) -> None:
+    path = servers_of(tmp_path, time="https://a.example", new="https://b.example")
+    policy = str(written(tmp_path, OWN + SERVERS))
+    words = ("explain", HANA, tool, "--groups", "staff", "--policy", policy, "--mcp-config", path)
+    found = run(*words, GROUP_TO_ROLE_VIEWER="staff")
+    assert found.exit_code == status, found.output
+    assert told in found.output
 
 
 @pytest.mark.parametrize(

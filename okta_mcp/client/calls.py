@@ -60,6 +60,12 @@ async def identity(client: Client) -> dict[str, Any] | None:
     return document
 
 
+def servers_behind(me: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """The servers behind the one that was asked, as `identity` tells of them; none if it has no."""
+    servers = me.get("servers") if me else None
+    return [each for each in servers if isinstance(each, dict)] if isinstance(servers, list) else []
+
+
 async def list_tools(client: Client) -> list[Tool]:
     """All tools that the server shows this person, in its order; none if it has no tools."""
     if client.server_capabilities.tools is None:

@@ -79,8 +79,26 @@ def identity_lines(identity: Mapping[str, Any]) -> str:
     return "\n".join(f"{label:<8}{clean(text, keep_lines=False)}" for label, text in lines)
 
 
-def tools_table(tools: Sequence[Tool]) -> str:
-    """One line a tool: its name, and its title or the first sentence about it."""
+def tools_table(tools: Sequence[Tool], servers: Sequence[Mapping[str, Any]] = ()) -> str:
+    """One line a tool: its name, and its title or the first sentence about it.
+
+    `servers` are those of `user://me`, behind the one that was asked: each has a list of its own,
+    of the tools that begin with its name, under its title and state.
+    """
+    by_server: dict[str, list[Tool]] = {str(each.get("name")): [] for each in servers}
+    own: list[Tool] = []
+    for tool in tools:
+        by_server.get(tool.name.partition("_")[0], own).append(tool)
+    parts = [_tool_lines(own)] if own or not servers else []
+    for each in servers:
+        name, reason = str(each.get("name")), str(each.get("reason") or "")
+        state = f"{each.get('state')}{f': {reason}' if reason else ''}"
+        heading = clean(f"{each.get('title') or name} ({state})", keep_lines=False)
+        parts.append(f"{heading}\n\n{_tool_lines(by_server[name])}")
+    return "\n\n".join(parts)
+
+
+def _tool_lines(tools: Sequence[Tool]) -> str:
     return _listing("Tool", "What it does", "tool", [(tool.name, about(tool)) for tool in tools])
 
 

@@ -68,7 +68,7 @@ def tools(as_json: bool, as_csv: bool, **options: Any) -> None:
     else:
         if me:
             click.echo(output.identity_lines(me) + "\n")
-        click.echo(output.tools_table(found))
+        click.echo(output.tools_table(found, calls.servers_behind(me)))
 
 
 @click.command(cls=_Call)

@@ -15,6 +15,7 @@ from okta_mcp.doctor.application import (
     okta_scopes_of_sign_in,
 )
 from okta_mcp.doctor.configuration import settings_verdicts
+from okta_mcp.doctor.gateway import gateway
 from okta_mcp.doctor.issuer import okta_discovery, okta_issuer, okta_keys
 from okta_mcp.doctor.public_url import public_url_dns, public_url_metadata, public_url_tls
 from okta_mcp.doctor.reaching_okta import clock, okta_dns, okta_tls
@@ -69,6 +70,7 @@ async def _scopes(subject: Subject) -> list[Verdict]:
 CHECKS: tuple[Check, ...] = (
     Check(SETTINGS, _settings),
     Check("policy", policy),
+    Check("gateway", gateway, ("policy",)),
     Check("store", store),
     Check("audit", audit),
     Check("okta.dns", okta_dns),

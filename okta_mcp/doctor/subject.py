@@ -1,6 +1,5 @@
 """What is looked at: one configuration, and the ways in which its server would ask Okta."""
 
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -8,14 +7,13 @@ from typing import Any
 
 import httpx
 
-from okta_mcp.inventory import Inventory, inventory
+from okta_mcp.inventory import Inventory, named_only
 from okta_mcp.okta.api import OktaApi
 from okta_mcp.okta.authorization_server import AuthorizationServer
 from okta_mcp.okta.client_key import ClientKey
 from okta_mcp.okta.oidc import OktaLogin
 from okta_mcp.serving.okta_access import okta_login, own_api
 from okta_mcp.settings import Settings
-from okta_mcp.tools.cursors import SealedCursors
 
 _TIMEOUT_SECONDS = 10.0
 
@@ -61,5 +59,5 @@ async def subject_of(
             ),
             login=okta_login(settings, http, key, now),
             api=own_api(settings, http, now),
-            offered=inventory(None, SealedCursors(bytes(32)), time.time),
+            offered=named_only(),
         )

@@ -32,12 +32,16 @@ _NO_LIST = {"tools": _NO_TOOL, "resources": _NO_RESOURCE, "prompts": _NO_PROMPT}
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`answer` is the refusal to send, None to dispatch; `event` and the rest go to the audit."""
+    """`answer` is the refusal to send, None to dispatch; `event` and the rest go to the audit.
+
+    `server` is the one behind the gateway whose name this is, None for a name of this server's own.
+    """
 
     answer: dict[str, Any] | None = None
     event: str | None = None
     reason: str | None = None
     subject: str | None = None
+    server: str | None = None
 
 
 def verdict(message: Message, principal: Principal, policy: Policy) -> Verdict:
@@ -53,12 +57,15 @@ def verdict(message: Message, principal: Principal, policy: Policy) -> Verdict:
     used = _used(message)
     if used is None:
         return Verdict()
-    role = principal.decision.role if principal.decision else None
-    decision = policy.decision(used.component, used.name, role, principal.scopes)
+    decision = policy.decision(
+        used.component, used.name, principal.role, principal.scopes, principal.server_groups
+    )
+    owner = policy.behind.owner(used.component, used.name)
+    server = owner[0].name if owner is not None else None
     if decision.allowed:
-        return Verdict(event=used.event, subject=used.name)
+        return Verdict(event=used.event, subject=used.name, server=server)
     answer = _unknown(used, message)
-    return Verdict(answer, used.refusal, decision.reason, used.name)
+    return Verdict(answer, used.refusal, decision.reason, used.name, server)
 
 
 def unjudged(message: Message, reason: str) -> Verdict:
@@ -67,6 +74,12 @@ def unjudged(message: Message, reason: str) -> Verdict:
     if used is None:
         return Verdict(event=_NO_LIST[message.method.partition("/")[0]], reason=reason)
     return Verdict(event=used.refusal, reason=reason, subject=used.name)
+
+
+def unknown(message: Message) -> dict[str, Any]:
+    """The answer to a call of a tool that there is not after all."""
+    name = message.text_param("name")
+    return _unknown(_Used("tools", name, "tool.called", _NO_TOOL), message)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,13 @@
                elements take the steps below each by itself
     role       live, for what depends on it; an account that may not act ends everything
     decision   the policy, by exact name
-    dispatch   to FastMCP, without the caller's credentials
+    dispatch   to FastMCP, or directly to a server behind, without the caller's credentials
     audit      one line for each call, list and refusal
 
 No session is kept: `Mcp-Session-Id` is neither issued nor looked at, GET and DELETE are 405.
 """
 
+import hashlib
 import json
 import time
 from collections.abc import Callable
@@ -32,7 +33,8 @@ from starlette.types import Message as AsgiMessage
 from okta_mcp.audit.writer import Audit, AuditFileError
 from okta_mcp.mcp_endpoint.bearer import BearerError
 from okta_mcp.mcp_endpoint.call_rates import CallRates
-from okta_mcp.mcp_endpoint.decision import ROLE_METHODS, Verdict, unjudged, verdict
+from okta_mcp.mcp_endpoint.decision import ROLE_METHODS, Verdict, unjudged, unknown, verdict
+from okta_mcp.mcp_endpoint.direct import CallBehind, can_be_direct, direct_answer
 from okta_mcp.mcp_endpoint.entrance import Admitted, Entrance, EntranceUnavailableError
 from okta_mcp.mcp_endpoint.messages import (
     INVALID_REQUEST,
@@ -63,7 +65,7 @@ _CREDENTIALS = frozenset({b"authorization", b"cookie", b"content-length", b"tran
 
 
 class McpEndpoint:
-    """The ASGI application at /mcp; `dispatch` is FastMCP's."""
+    """The ASGI application at /mcp; `dispatch` is FastMCP's, `call_behind` the gateway's."""
 
     def __init__(
         self,
@@ -75,8 +77,10 @@ class McpEndpoint:
         call_rates: CallRates,
         *,
         is_allowed_origin: Callable[[str], bool],
+        call_behind: CallBehind | None = None,
     ) -> None:
         self._dispatch = dispatch
+        self._call_behind = call_behind
         self._entrance = entrance
         self._policy = policy
         self._audit = audit
@@ -187,14 +191,26 @@ class McpEndpoint:
         principal: Principal,
         judged: Verdict,
     ) -> None:
-        call = self._call(principal, message.method, judged.subject or message.method)
+        name = judged.subject or message.method
+        call = self._call(principal, message.method, name, judged.server)
         current_principal.set(principal)
         current_call.set(call)
         started = time.perf_counter()
-        scope, receive = _handed_on(request, message)
+        is_direct = judged.server is not None and can_be_direct(request, message)
+        call_behind = self._call_behind if is_direct else None
 
         async def dispatched(send: Send) -> None:
-            await self._dispatch(scope, receive, send)
+            if call_behind is None:
+                scope, receive = _handed_on(request, message)
+                await self._dispatch(scope, receive, send)
+                return
+            result = await call_behind(name, message.params.get("arguments", {}))
+            if result is None:
+                call.error_code = "not_found"
+                body = unknown(message)
+            else:
+                body = direct_answer(request, message, result)
+            await _json(body)(request.scope, request.receive, send)
 
         answer: list[AsgiMessage] = []
         try:
@@ -213,17 +229,18 @@ class McpEndpoint:
         for part in answer:
             await _uncached(send)(part)
 
-    def _call(self, principal: Principal, method: str, name: str) -> Call:
-        role = principal.decision.role if principal.decision else None
+    def _call(self, principal: Principal, method: str, name: str, server: str | None) -> Call:
+        role = principal.role
 
         def may(tool: str) -> bool:
-            return self._policy.decision("tools", tool, role, principal.scopes).allowed
+            scopes, groups = principal.scopes, principal.server_groups
+            return self._policy.decision("tools", tool, role, scopes, groups).allowed
 
         # What is read or completed is the caller's text, which must not choose what is counted.
         counted_as = name if method == "tools/call" else method
 
         async def counted() -> None:
-            await self._call_rates.count(principal.user_id, counted_as)
+            await self._call_rates.count(principal.user_id, counted_as, server)
 
         limits = self._policy.limits(name, role) if method == "tools/call" else NO_LIMITS
 
@@ -254,13 +271,15 @@ class McpEndpoint:
         outcome = "refused" if call is None else ("failure" if call.error_code else "success")
         listed = {}
         if judged.event == "tools.listed" and decision is not None:
-            tools = self._policy.allowed("tools", decision.role, principal.scopes)
-            listed["count"] = len(tools)
+            scopes, groups = principal.scopes, principal.server_groups
+            listed["count"] = len(self._policy.allowed("tools", decision.role, scopes, groups))
         self._audit.write(
             judged.event,
             outcome,
             reason=judged.reason if call is None else call.error_code,
             subject=judged.subject[:_LONGEST_SUBJECT] if judged.subject else None,
+            server=judged.server,
+            arguments_sha256=_digest(message) if judged.server and call is not None else None,
             method=message.method if judged.subject is None else None,
             role=decision.role if decision else None,
             **principal.audit_fields(),
@@ -331,6 +350,15 @@ def _status(request: Request, refusal: dict[str, Any]) -> int:
     """
     code = refusal["error"]["code"]
     return ERROR_CODE_HTTP_STATUS.get(code, 200) if _is_modern(request) else 200
+
+
+def _digest(message: Message) -> str | None:
+    """Of the arguments of a call, as JSON with sorted keys and without spaces (UTF-8)."""
+    if message.method != "tools/call":
+        return None
+    arguments = message.params.get("arguments") or {}
+    canonical = json.dumps(arguments, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class _Collected:

@@ -15,6 +15,7 @@ from fastmcp.exceptions import NotFoundError, ResourceError
 from fastmcp.prompts import Prompt, PromptResult
 from fastmcp.resources import Resource, ResourceResult, ResourceTemplate
 from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
+from fastmcp.server.providers import Provider
 from fastmcp.tools import Tool
 from mcp import MCPError
 from starlette.applications import Starlette
@@ -25,10 +26,15 @@ from okta_mcp.guides.resources import NoSuchResourceError, Readable
 from okta_mcp.inventory import Inventory
 from okta_mcp.mcp_endpoint.messages import INVALID_PARAMS
 from okta_mcp.rbac.policy import Component, Policy
-from okta_mcp.rbac.principal import Principal, current_principal
+from okta_mcp.rbac.principal import current_principal
 from okta_mcp.stores.interface import StoreUnavailableError
 from okta_mcp.tools import INSTRUCTIONS, ArgumentErrors
 from okta_mcp.tools.call import current_call
+
+# Values for an argument of a server behind the gateway, None where `ref` is none of theirs.
+CompleteBehind = Callable[
+    [Any, mt.CompletionArgument, mt.CompletionContext | None], Awaitable[list[str] | None]
+]
 
 
 class RoleView(Middleware):
@@ -42,35 +48,37 @@ class RoleView(Middleware):
         context: MiddlewareContext[mt.ListToolsRequest],
         call_next: CallNext[mt.ListToolsRequest, Sequence[Tool]],
     ) -> Sequence[Tool]:
-        allowed = self._allowed("tools")
-        return [tool for tool in await call_next(context) if tool.name in allowed]
+        return [tool for tool in await call_next(context) if self._may("tools", tool.name)]
 
     async def on_list_resources(
         self,
         context: MiddlewareContext[mt.ListResourcesRequest],
         call_next: CallNext[mt.ListResourcesRequest, Sequence[Resource]],
     ) -> Sequence[Resource]:
-        allowed = self._allowed("resources")
-        return [resource for resource in await call_next(context) if str(resource.uri) in allowed]
+        listed = await call_next(context)
+        return [resource for resource in listed if self._may("resources", str(resource.uri))]
 
     async def on_list_resource_templates(
         self,
         context: MiddlewareContext[mt.ListResourceTemplatesRequest],
         call_next: CallNext[mt.ListResourceTemplatesRequest, Sequence[ResourceTemplate]],
     ) -> Sequence[ResourceTemplate]:
-        allowed = self._allowed("resources")
-        return [each for each in await call_next(context) if each.uri_template in allowed]
+        listed = await call_next(context)
+        return [each for each in listed if self._may("resources", each.uri_template)]
 
     async def on_list_prompts(
         self,
         context: MiddlewareContext[mt.ListPromptsRequest],
         call_next: CallNext[mt.ListPromptsRequest, Sequence[Prompt]],
     ) -> Sequence[Prompt]:
-        allowed = self._allowed("prompts")
-        return [prompt for prompt in await call_next(context) if prompt.name in allowed]
+        return [prompt for prompt in await call_next(context) if self._may("prompts", prompt.name)]
 
-    def _allowed(self, component: Component) -> frozenset[str]:
-        return frozenset(allowed_names(self._policy, component, current_principal.get()))
+    def _may(self, component: Component, name: str) -> bool:
+        """By the decision that a use would meet."""
+        principal = current_principal.get()
+        return self._policy.decision(
+            component, name, principal.role, principal.scopes, principal.server_groups
+        ).allowed
 
 
 class NothingToRead(Middleware):
@@ -121,14 +129,17 @@ class _NothingThereError(ResourceError):
         super().__init__("nothing to read", log_level=logging.DEBUG)
 
 
-def allowed_names(policy: Policy, component: Component, principal: Principal) -> tuple[str, ...]:
-    """What `principal` may use, by the decision that a call would meet."""
-    role = principal.decision.role if principal.decision else None
-    return policy.allowed(component, role, principal.scopes)
+def mcp_server(
+    offered: Inventory,
+    policy: Policy,
+    provider: Provider | None = None,
+    complete_behind: CompleteBehind | None = None,
+) -> Starlette:
+    """The ASGI application that answers /mcp; its lifespan must run inside ours.
 
-
-def mcp_server(offered: Inventory, policy: Policy) -> Starlette:
-    """The ASGI application that answers /mcp; its lifespan must run inside ours."""
+    `provider` brings the tools, resources and prompts of the servers behind the gateway,
+    `complete_behind` the completions of those that are theirs.
+    """
     prompts = [guide.prompt() for guide in offered.prompts]
     server = FastMCP(
         "okta_mcp",
@@ -149,7 +160,9 @@ def mcp_server(offered: Inventory, policy: Policy) -> Starlette:
         )(_read(readable))
     for prompt in prompts:
         server.add_prompt(prompt)
-    server.add_completion_handler(_complete(offered.completions))
+    if provider is not None:
+        server.add_provider(provider)
+    server.add_completion_handler(_complete(offered.completions, complete_behind))
     # Nothing changes behind a client's back that a client could be told: there is no stream.
     changes = server._mcp_server.notification_options  # noqa: SLF001 - pinned by a test
     changes.tools_changed = changes.resources_changed = changes.prompts_changed = False
@@ -171,12 +184,15 @@ def _read(readable: Readable) -> Callable[..., Awaitable[str]]:
     return read
 
 
-def _complete(completions: Completions) -> Any:
+def _complete(completions: Completions, behind: CompleteBehind | None) -> Any:
     async def complete(
-        ref: Any,  # noqa: ARG001 - every argument has one meaning, wherever it stands
+        ref: Any,
         argument: mt.CompletionArgument,
-        context: mt.CompletionContext | None,  # noqa: ARG001
+        context: mt.CompletionContext | None,
     ) -> list[str]:
+        if behind is not None and (values := await behind(ref, argument, context)) is not None:
+            return values
+        # Every argument of our own has one meaning, wherever it stands.
         return list(await completions.values(argument.name, argument.value))
 
     return complete

@@ -12,6 +12,7 @@ from okta_mcp.oauth_proxy.routes import route_table
 from okta_mcp.ops.okta_watch import OktaWatch
 from okta_mcp.ops.stopping import Stopping
 from okta_mcp.serving.application import application
+from okta_mcp.serving.gateway_running import running_gateway
 from okta_mcp.serving.health import HealthEndpoint
 from okta_mcp.serving.sweep import swept
 from okta_mcp.serving.workers import Worker
@@ -34,15 +35,26 @@ def build_app(
     parts = assembled(settings, now, sandbox_url, worker)
     okta = OktaWatch(parts.login)
     health = HealthEndpoint(parts.store, parts.audit, lambda: okta.is_away, stopping)
-    behind = mcp_server(parts.offered, parts.policy)
-
+    gateway = running_gateway(
+        parts, parts.offered, parts.policy, parts.servers, workers=worker.count if worker else 1
+    )
+    behind = mcp_server(
+        parts.offered,
+        parts.policy,
+        gateway.provider if gateway else None,
+        gateway.complete if gateway else None,
+    )
     return application(
         parts,
-        route_table(parts, health, behind, sandbox_url),
+        [
+            *route_table(parts, health, behind, sandbox_url, gateway.call if gateway else None),
+            *(gateway.routes if gateway else ()),
+        ],
         behind=behind,
         handlers=error_handlers(parts.responses),
         background=lambda: (okta.run(), swept(parts, parts.upstreams.release_unused)),
         closed=parts.resolver.close,
+        gateway=gateway,
         stopping=stopping,
         worker=worker,
     )

@@ -14,6 +14,7 @@ from okta_mcp.oauth_proxy.errors import PageError, RedirectedError
 from okta_mcp.oauth_proxy.parameters import Parameters, ParametersError, RepeatedParameterError
 from okta_mcp.oauth_proxy.redirect_uris import matches_registered
 from okta_mcp.oauth_proxy.scopes import LONGEST_SCOPE, NoScopeLeftError, requested_scopes
+from okta_mcp.rbac.families import SUPPORTED_SCOPES
 from okta_mcp.stores.records import CheckedRequest, Client
 
 LONGEST_STATE = 2048
@@ -24,12 +25,17 @@ FindClient = Callable[[str], Awaitable[Client | None]]
 
 
 async def checked_request(
-    parameters: Parameters, find_client: FindClient, *, resource_url: str, fetch_site: str | None
+    parameters: Parameters,
+    find_client: FindClient,
+    *,
+    resource_url: str,
+    fetch_site: str | None,
+    existing_scopes: tuple[str, ...] = SUPPORTED_SCOPES,
 ) -> tuple[CheckedRequest, Client]:
     """The request and its client; raises `PageError` or `RedirectedError`.
 
     `find_client` gives the client of a client_id, or None. `resource_url` is the public URL of
-    /mcp, the only resource that tokens are for.
+    /mcp, the only resource that tokens are for. `existing_scopes` are those that there are now.
     """
     try:
         client = await _known_client(parameters, find_client)
@@ -52,7 +58,7 @@ async def checked_request(
         id=secrets.token_urlsafe(16),
         client_id=client.client_id,
         redirect_uri=redirect_uri,
-        scopes=_scopes(parameters, client, refuse),
+        scopes=_scopes(parameters, client, existing_scopes, refuse),
         code_challenge=code_challenge,
         state=state,
         resource=_resource(parameters, resource_url, refuse),
@@ -122,12 +128,14 @@ def _s256_challenge(parameters: Parameters, refuse: _Refuse) -> str:
     return challenge
 
 
-def _scopes(parameters: Parameters, client: Client, refuse: _Refuse) -> tuple[str, ...]:
+def _scopes(
+    parameters: Parameters, client: Client, existing: tuple[str, ...], refuse: _Refuse
+) -> tuple[str, ...]:
     scope = parameters.one("scope")
     if scope is not None and len(scope) > LONGEST_SCOPE:
         raise refuse("invalid_scope", f"scope is longer than {LONGEST_SCOPE} characters")
     try:
-        return requested_scopes(scope, client)
+        return requested_scopes(scope, client, existing)
     except NoScopeLeftError as error:
         raise refuse("invalid_scope", str(error)) from None
 

@@ -17,7 +17,8 @@ from okta_mcp.oauth_proxy.forms import Form
 from okta_mcp.oauth_proxy.parameters import ParametersError, form_parameters, query_parameters
 from okta_mcp.oauth_proxy.responses import SIGN_IN_FORM, Responses
 from okta_mcp.oauth_proxy.sessions import Sessions
-from okta_mcp.pages import SignIn
+from okta_mcp.pages import SignIn, server_views
+from okta_mcp.rbac.behind import Behind
 from okta_mcp.serving.rates import Rate, address_of
 from okta_mcp.serving.trace import reference_of, trace
 from okta_mcp.stores.records import CheckedRequest, Client
@@ -34,6 +35,7 @@ class AuthorizeEndpoint:
         responses: Responses,
         audit: Audit,
         rate: Rate,
+        behind: Behind,
         *,
         resource_url: str,
     ) -> None:
@@ -43,6 +45,7 @@ class AuthorizeEndpoint:
         self._responses = responses
         self._audit = audit
         self._rate = rate
+        self._behind = behind
         self._resource_url = resource_url
 
     async def handle(self, request: Request) -> Response:
@@ -85,6 +88,7 @@ class AuthorizeEndpoint:
             parameters,
             lambda client_id: self._clients.find(client_id, address_of(request)),
             resource_url=self._resource_url,
+            existing_scopes=self._behind.supported_scopes,
             fetch_site=request.headers.get("sec-fetch-site"),
         )
 
@@ -94,6 +98,7 @@ class AuthorizeEndpoint:
         view = SignIn(
             client=self._responses.client_view(client, checked.redirect_uri),
             scopes=checked.scopes,
+            servers=server_views(self._behind, checked.scopes),
             form_token=sealed,
             reference=reference_of(request),
         )

@@ -15,7 +15,7 @@ from okta_mcp.oauth_proxy.redirect_uris import (
     RedirectUriError,
     check_redirect_uri,
 )
-from okta_mcp.oauth_proxy.scopes import LONGEST_SCOPE, supported
+from okta_mcp.oauth_proxy.scopes import LONGEST_SCOPE, registered
 
 LONGEST_NAME = 128
 GRANT_TYPES = ("authorization_code", "refresh_token")
@@ -70,7 +70,7 @@ def checked_metadata(
         redirect_uris=redirect_uris,
         grant_types=_grant_types(metadata),
         auth_method=_text(metadata, "token_endpoint_auth_method", 64),
-        scope=" ".join(supported(scope)) or None if scope else None,
+        scope=" ".join(registered(scope)) or None if scope else None,
     )
 
 

@@ -18,7 +18,8 @@ from okta_mcp.oauth_proxy.parameters import ParametersError, form_parameters
 from okta_mcp.oauth_proxy.redirect_uris import redirect_target
 from okta_mcp.oauth_proxy.responses import CONNECTIONS_FORM, Responses
 from okta_mcp.oauth_proxy.sessions import Sessions
-from okta_mcp.pages import Connection, Connections
+from okta_mcp.pages import Connection, Connections, server_views
+from okta_mcp.rbac.behind import Behind
 from okta_mcp.serving.trace import trace
 from okta_mcp.stores.records import Grant, Records
 
@@ -35,6 +36,7 @@ class ConnectionsEndpoint:
         sessions: Sessions,
         responses: Responses,
         audit: Audit,
+        behind: Behind,
         *,
         now: Callable[[], float],
     ) -> None:
@@ -43,6 +45,7 @@ class ConnectionsEndpoint:
         self._sessions = sessions
         self._responses = responses
         self._audit = audit
+        self._behind = behind
         self._now = now
 
     async def get(self, request: Request) -> Response:
@@ -105,13 +108,13 @@ class ConnectionsEndpoint:
         grants = [grant async for _, grant in self._records.grants.scan(f"{user_id}/")]
         live = [grant for grant in grants if grant.redeemed and grant.expires_at > now]
         live.sort(key=lambda grant: grant.created_at, reverse=True)
-        return tuple(_connection(grant) for grant in live)
+        return tuple(_connection(grant, self._behind) for grant in live)
 
     async def _remembered(self, user_id: str) -> list[str]:
         return [key async for key, _ in self._records.consents.scan(f"{user_id}/")]
 
 
-def _connection(grant: Grant) -> Connection:
+def _connection(grant: Grant, behind: Behind) -> Connection:
     return Connection(
         id=grant.key.partition("/")[2],
         client_name=grant.client_name,
@@ -120,4 +123,5 @@ def _connection(grant: Grant) -> Connection:
         since=grant.created_at,
         last_used_at=grant.last_used_at,
         ends_at=grant.expires_at,
+        servers=server_views(behind, grant.scopes),
     )

@@ -7,7 +7,7 @@ still holds, else the page. Only a press on `Allow` makes a code; whatever else 
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -27,8 +27,8 @@ from okta_mcp.okta.directory import (
     PersonInactiveError,
     SignInAgainError,
 )
-from okta_mcp.pages import Consent
-from okta_mcp.rbac.families import FAMILIES, OFFLINE_ACCESS
+from okta_mcp.pages import Consent, server_views
+from okta_mcp.rbac.families import OFFLINE_ACCESS
 from okta_mcp.rbac.policy import Policy, Role
 from okta_mcp.rbac.roles import LiveRoles
 from okta_mcp.serving.rates import address_of
@@ -81,7 +81,7 @@ class ConsentStep:
     async def answer(self, request: Request, checked: CheckedRequest, session: Session) -> Response:
         """A code where an earlier answer holds, else the page that asks."""
         try:
-            client, role, scopes = await self._subject(request, checked, session)
+            client, standing, scopes = await self._subject(request, checked, session)
         except PageError as error:
             await self._refusals.write(request, "consent.refused", error.reason)
             raise
@@ -89,7 +89,7 @@ class ConsentStep:
             return self._no_scope_left(checked)
         if await self._is_remembered(checked, session, scopes):
             return await self._approved(
-                request, client, checked, session, scopes, role, "consent.remembered"
+                request, client, checked, session, scopes, standing.role, "consent.remembered"
             )
         if "none" in checked.prompt:
             return self._responses.refused(
@@ -98,17 +98,17 @@ class ConsentStep:
                 "consent_required",
                 "the person has to be asked",
             )
-        return self._page(request, client, checked, session, scopes, role)
+        return self._page(request, client, checked, session, scopes, standing)
 
     async def allowed(
         self, request: Request, checked: CheckedRequest, session: Session
     ) -> Response:
         """The person pressed `Allow`: a grant and its code."""
-        client, role, scopes = await self._subject(request, checked, session)
+        client, standing, scopes = await self._subject(request, checked, session)
         if scopes is None:
             return self._no_scope_left(checked)
         response = await self._approved(
-            request, client, checked, session, scopes, role, "consent.granted"
+            request, client, checked, session, scopes, standing.role, "consent.granted"
         )
         with contextlib.suppress(StoreFullError, StoreUnavailableError):
             # The code is made; without this the person is asked again next time.
@@ -133,7 +133,7 @@ class ConsentStep:
 
     async def _subject(
         self, request: Request, checked: CheckedRequest, session: Session
-    ) -> tuple[Client, Role, tuple[str, ...] | None]:
+    ) -> tuple[Client, "_Standing", tuple[str, ...] | None]:
         """The client, the person's role, and the scopes it leaves; None where it leaves none.
 
         Raises `PageError` where the person has no role, or it cannot be known.
@@ -155,11 +155,12 @@ class ConsentStep:
             ) from None
         if decision.role is None:
             raise PageError("no_role", status=403, finishes=checked, person=session.name)
+        standing = _Standing(decision.role, decision.member_of)
+        families = self._policy.families(decision.role, decision.member_of)
         try:
-            scopes = cut_with_role(checked.scopes, self._policy.families(decision.role))
+            return client, standing, cut_with_role(checked.scopes, families)
         except NoScopeLeftError:
-            return client, decision.role, None
-        return client, decision.role, scopes
+            return client, standing, None
 
     def _no_scope_left(self, checked: CheckedRequest) -> Response:
         return self._responses.refused(
@@ -228,7 +229,7 @@ class ConsentStep:
         checked: CheckedRequest,
         session: Session,
         scopes: tuple[str, ...],
-        role: Role,
+        standing: "_Standing",
     ) -> Response:
         form = Form(id=checked.id, request=checked, user_id=session.user_id)
         sealed, cookie = self._responses.forms.issued(CONSENT_FORM, form)
@@ -236,9 +237,10 @@ class ConsentStep:
             client=self._responses.client_view(client, checked.redirect_uri),
             person_name=session.name,
             person_login=session.login,
-            role=role,
+            role=standing.role,
             scopes=scopes,
-            tools=self._tools_by_family(role, scopes),
+            servers=server_views(self._policy.behind, scopes),
+            tools=tools_by_family(self._policy, standing.role, scopes, standing.groups),
             access_ends_at=self._grants.end_of_access(scopes),
             now=self._now(),
             stays_connected=OFFLINE_ACCESS in scopes,
@@ -250,15 +252,25 @@ class ConsentStep:
         self._responses.forms.keep(request, response, form, cookie)
         return response
 
-    def _tools_by_family(
-        self, role: Role, scopes: tuple[str, ...]
-    ) -> tuple[tuple[str, tuple[str, ...]], ...]:
-        titles = {family.scope: family.title for family in FAMILIES}
-        grouped: dict[str, tuple[str, ...]] = {}
-        for name in self._policy.allowed("tools", role, scopes):
-            title = titles[scopes[0]] if (scopes := self._policy.scopes_of(name)) else _NO_FAMILY
-            grouped[title] = (*grouped.get(title, ()), name)
-        return tuple(grouped.items())
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """The person's role, and the groups that count for servers behind the gateway."""
+
+    role: Role
+    groups: tuple[str, ...]
+
+
+def tools_by_family(
+    policy: Policy, role: Role, scopes: tuple[str, ...], groups: tuple[str, ...]
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The title of each family, or server, and the names of the tools in it."""
+    titles = {family.scope: family.title for family in policy.behind.families}
+    grouped: dict[str, tuple[str, ...]] = {}
+    for name in policy.allowed("tools", role, scopes, groups):
+        title = titles[home[0]] if (home := policy.scopes_of(name)) else _NO_FAMILY
+        grouped[title] = (*grouped.get(title, ()), name)
+    return tuple(grouped.items())
 
 
 class ConsentEndpoint:

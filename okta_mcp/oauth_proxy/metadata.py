@@ -1,6 +1,7 @@
 """The two discovery documents: who issues tokens (RFC 8414) and what they are for (RFC 9728).
 
-Both are fixed at start from the public URL; nothing of a request enters them. The issuer is the
+Both are fixed at start from the public URL, but for the scopes of servers behind the gateway,
+which are those of now; nothing of a request enters them. The issuer is the
 bare origin, byte for byte the same everywhere. The protected resource names no scopes, so that
 clients ask for what the authorization server lists (design 15).
 """
@@ -11,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from okta_mcp.mcp_endpoint.protected_resource import protected_resource
 from okta_mcp.oauth_proxy.client_metadata import GRANT_TYPES
 from okta_mcp.oauth_proxy.register import AUTH_METHODS
-from okta_mcp.rbac.families import SUPPORTED_SCOPES
+from okta_mcp.rbac.behind import Behind
 
 AUTHORIZATION_SERVER_PATH = "/.well-known/oauth-authorization-server"
 
@@ -19,14 +20,16 @@ AUTHORIZATION_SERVER_PATH = "/.well-known/oauth-authorization-server"
 class MetadataEndpoint:
     """`issuer` is this server's public origin, `resource_url` that of /mcp."""
 
-    def __init__(self, *, issuer: str, resource_url: str, takes_client_documents: bool) -> None:
+    def __init__(
+        self, *, issuer: str, resource_url: str, takes_client_documents: bool, behind: Behind
+    ) -> None:
+        self._behind = behind
         self._authorization_server = {
             "issuer": issuer,
             "authorization_endpoint": f"{issuer}/oauth/authorize",
             "token_endpoint": f"{issuer}/oauth/token",
             "registration_endpoint": f"{issuer}/oauth/register",
             "revocation_endpoint": f"{issuer}/oauth/revoke",
-            "scopes_supported": list(SUPPORTED_SCOPES),
             "response_types_supported": ["code"],
             "response_modes_supported": ["query"],
             "grant_types_supported": list(GRANT_TYPES),
@@ -40,7 +43,8 @@ class MetadataEndpoint:
 
     async def authorization_server(self, request: Request) -> Response:  # noqa: ARG002
         """RFC 8414."""
-        return JSONResponse(self._authorization_server)
+        scopes = list(self._behind.supported_scopes)
+        return JSONResponse(self._authorization_server | {"scopes_supported": scopes})
 
     async def protected_resource(self, request: Request) -> Response:  # noqa: ARG002
         """RFC 9728."""

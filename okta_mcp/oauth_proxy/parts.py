@@ -8,6 +8,7 @@ import logging
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from okta_mcp.inventory import Inventory
 from okta_mcp.oauth_proxy.client_documents import ClientDocuments
@@ -31,6 +32,9 @@ from okta_mcp.serving.workers import Worker
 from okta_mcp.settings import Settings
 from okta_mcp.stores.sealing import signing_keys
 
+if TYPE_CHECKING:
+    from okta_mcp.gateway.servers import Server
+
 log = logging.getLogger("okta_mcp")
 
 
@@ -47,6 +51,7 @@ class Parts(Core):
     roles: LiveRoles
     policy: Policy
     offered: Inventory
+    servers: "tuple[Server, ...]"
     clients: Clients
     legs: Legs
     responses: Responses
@@ -139,6 +144,7 @@ def assembled(
         roles=live_roles(shared, on_offer.mapping, okta.directory, end_person),
         policy=on_offer.policy,
         offered=on_offer.offered,
+        servers=on_offer.servers,
         clients=Clients(records, documents if settings.takes_client_documents else None),
         legs=Legs(records, sealer, signing_keys(secrets, "binding cookies"), cookies),
         responses=Responses(

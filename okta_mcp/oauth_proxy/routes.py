@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from okta_mcp.audit.writer import Audit
 from okta_mcp.mcp_endpoint.bearer import BearerHeader
+from okta_mcp.mcp_endpoint.direct import CallBehind
 from okta_mcp.mcp_endpoint.protected_resource import (
     PROTECTED_RESOURCE_PATH,
     PROTECTED_RESOURCE_PATHS,
@@ -34,6 +35,7 @@ from okta_mcp.oauth_proxy.service_assertion import ASSERTION_RATE, ServiceAssert
 from okta_mcp.oauth_proxy.service_tokens import ServiceTokens
 from okta_mcp.oauth_proxy.suspicion import Suspicion
 from okta_mcp.oauth_proxy.token import TokenEndpoint
+from okta_mcp.oauth_proxy.tools import TOOLS_PATH, ToolsEndpoint
 from okta_mcp.serving.health import HealthEndpoint
 from okta_mcp.serving.mcp_route import mcp_route
 from okta_mcp.serving.okta_access import okta_scopes
@@ -44,9 +46,13 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def route_table(
-    parts: Parts, health: HealthEndpoint, behind: Starlette, sandbox_url: str | None
+    parts: Parts,
+    health: HealthEndpoint,
+    behind: Starlette,
+    sandbox_url: str | None,
+    call_behind: CallBehind | None = None,
 ) -> list[Route]:
-    """`behind` is the MCP server that /mcp dispatches to."""
+    """`behind` is the MCP server that /mcp dispatches to, `call_behind` its shorter way."""
     header = BearerHeader(f"{parts.settings.url}{PROTECTED_RESOURCE_PATH}/mcp")
     entrance = ProxyEntrance(header, parts.grants, parts.roles, parts.policy.services)
     home = HomeEndpoint(parts.responses, mcp_url=parts.resource_url, sandbox_url=sandbox_url)
@@ -55,7 +61,7 @@ def route_table(
         Route("/static/{name}", home.asset),
         Route("/health", health.get),
         Route("/health/ready", health.ready),
-        mcp_route(parts, entrance, parts.policy, behind),
+        mcp_route(parts, entrance, parts.policy, behind, call_behind),
         *_client_routes(parts),
         *_page_routes(parts),
     ]
@@ -68,6 +74,7 @@ def _client_routes(parts: Parts) -> list[Route]:
         issuer=settings.url,
         resource_url=parts.resource_url,
         takes_client_documents=settings.takes_client_documents,
+        behind=parts.policy.behind,
     )
     register = RegistrationEndpoint(
         parts.records,
@@ -93,6 +100,7 @@ def _client_routes(parts: Parts) -> list[Route]:
         rates.rate("token failures", settings.rate_token_failures),
         assertions,
         ServiceTokens(parts.grants, parts.policy),
+        parts.policy.behind,
         resource_url=parts.resource_url,
     )
     revoke = RevocationEndpoint(parts.records, parts.grants, assertions, parts.audit)
@@ -156,6 +164,7 @@ def _page_routes(parts: Parts) -> list[Route]:
         responses,
         audit,
         rates.rate("authorize", settings.rate_authorize),
+        parts.policy.behind,
         resource_url=parts.resource_url,
     )
     login = LoginEndpoint(
@@ -185,8 +194,9 @@ def _page_routes(parts: Parts) -> list[Route]:
         step, records, sessions, responses, audit, parts.refusals, now=parts.now
     )
     connections = ConnectionsEndpoint(
-        records, parts.grants, sessions, responses, audit, now=parts.now
+        records, parts.grants, sessions, responses, audit, parts.policy.behind, now=parts.now
     )
+    tools = ToolsEndpoint(sessions, parts.roles, parts.policy, responses)
     logout = LogoutEndpoint(
         sessions,
         parts.grants,
@@ -206,6 +216,7 @@ def _page_routes(parts: Parts) -> list[Route]:
         ("/oauth/consent", consent.post, ["POST"]),
         (CONNECTIONS_PATH, connections.get, ["GET"]),
         (CONNECTIONS_PATH, connections.post, ["POST"]),
+        (TOOLS_PATH, tools.get, ["GET"]),
         ("/oauth/logout", logout.get, ["GET"]),
         ("/oauth/logout", logout.post, ["POST"]),
     )

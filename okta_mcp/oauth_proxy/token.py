@@ -20,7 +20,7 @@ from okta_mcp.oauth_proxy.errors import TokenError
 from okta_mcp.oauth_proxy.grants import Grants, audit_fields, invalid_grant
 from okta_mcp.oauth_proxy.parameters import Parameters, ParametersError, form_parameters
 from okta_mcp.oauth_proxy.register import USED_CLIENT_SECONDS
-from okta_mcp.oauth_proxy.scopes import LONGEST_SCOPE
+from okta_mcp.oauth_proxy.scopes import LONGEST_SCOPE, still_existing
 from okta_mcp.oauth_proxy.service_assertion import (
     ServiceAssertions,
     SignedAssertion,
@@ -32,6 +32,7 @@ from okta_mcp.okta.directory import (
     PersonInactiveError,
     SignInAgainError,
 )
+from okta_mcp.rbac.behind import Behind
 from okta_mcp.rbac.roles import LiveRoles
 from okta_mcp.serving.rates import Rate
 from okta_mcp.serving.trace import trace
@@ -55,6 +56,7 @@ class TokenEndpoint:
         failures: Rate,
         assertions: ServiceAssertions,
         service_tokens: ServiceTokens,
+        behind: Behind,
         *,
         resource_url: str,
     ) -> None:
@@ -65,6 +67,7 @@ class TokenEndpoint:
         self._failures = failures
         self._assertions = assertions
         self._service_tokens = service_tokens
+        self._behind = behind
         self._resource_url = resource_url
 
     async def post(self, request: Request) -> Response:
@@ -140,7 +143,9 @@ class TokenEndpoint:
         refresh_token = _required(form, "refresh_token")
         self._check_resource(form)
         token, grant = await self._grants.refresh_token_grant(client, refresh_token)
-        scopes = _narrowed(form.one("scope"), grant)
+        existing = self._behind.supported_scopes
+        # The server behind the gateway that a scope stood for may have been taken away.
+        scopes = still_existing(_narrowed(form.one("scope"), grant), existing)
         if token.generation == grant.generation:
             await self._check_person(grant)
             # A client in use keeps its registration, however long ago its person was asked.

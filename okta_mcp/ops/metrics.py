@@ -2,9 +2,10 @@
 
 Made by the composition root where `METRICS_LISTEN` is set, and imported only then. The audit
 writer's events feed `count_event`, the wrappers of `measured` the rest, `metrics_listener` shows
-it. A label is a tool, a role, a store, a verb, one of Okta's buckets or an outcome: all of them are
-names that this server or its administrator chose, never a person, a client, an id or a text of a
-caller. `docs/metrics.md` lists every name.
+it. A label is a tool, a server of `mcp.json`, a role, a store, a verb, one of Okta's buckets or an
+outcome: all of them are names that this server or its administrator chose, or, up to a number, a
+server behind the gateway; never a person, a client, an id or a text of a caller. `docs/metrics.md`
+lists every name.
 """
 
 from collections.abc import Mapping
@@ -19,6 +20,9 @@ from okta_mcp import __version__
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 _NO_ROLE = "none"
 _UNKNOWN_TOOL = "unknown"
+_OWN = "okta"
+# What a server behind the gateway calls its tools is its choice: it must not fill the memory.
+_MOST_TOOLS_OF_SERVER = 100
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 # A look-up in memory takes microseconds, and a store that is away is given up after two seconds.
 _STORE_SECONDS = (0.00001, 0.00005, 0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 2.0)
@@ -71,6 +75,7 @@ class Metrics:
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self.tools: frozenset[str] = frozenset()
+        self._tools_of_server: dict[str, set[str]] = {}
         ProcessCollector(registry=self.registry)
         build = Gauge(
             "okta_mcp_build_info", "The version that runs.", ["version"], registry=self.registry
@@ -89,8 +94,10 @@ class Metrics:
             "resources": self._counter("resources", "Resources that were asked for.", *role),
             "prompts": self._counter("prompts", "Prompts that were asked for.", *role),
         }
-        self._tool_calls = self._counter("tool_calls", "Calls of tools.", "tool", *role)
-        self._tool_seconds = self._histogram("tool_call_seconds", "Length of tool calls.", "tool")
+        self._tool_calls = self._counter("tool_calls", "Calls of tools.", "server", "tool", *role)
+        self._tool_seconds = self._histogram(
+            "tool_call_seconds", "Length of tool calls.", "server", "tool"
+        )
         self.http_answers = self._counter("http_answers", "Answers to HTTP requests.", "outcome")
         self.http_seconds = self._histogram("http_answer_seconds", "Time to the answer's head.")
         self.okta_requests = self._counter(
@@ -132,13 +139,27 @@ class Metrics:
         return generate_latest(self.registry)
 
     def _count_tool(self, event: Mapping[str, Any], role: str) -> None:
-        subject = event.get("subject")
-        tool = subject if subject in self.tools else _UNKNOWN_TOOL
+        server = event.get("server") or _OWN
+        tool = self._tool(event)
         is_limited = event.get("reason") == "rate_limited"
         outcome = "rate_limited" if is_limited else event["outcome"]
-        self._tool_calls.labels(tool, role, outcome).inc()
+        self._tool_calls.labels(server, tool, role, outcome).inc()
         if "milliseconds" in event:
-            self._tool_seconds.labels(tool).observe(event["milliseconds"] / 1000)
+            self._tool_seconds.labels(server, tool).observe(event["milliseconds"] / 1000)
+
+    def _tool(self, event: Mapping[str, Any]) -> str:
+        """The tool as a label: one that exists; of a server, one of the first that were called."""
+        subject, server = event.get("subject"), event.get("server")
+        if not isinstance(subject, str):
+            return _UNKNOWN_TOOL
+        if server is None:
+            return subject if subject in self.tools else _UNKNOWN_TOOL
+        if event["event"] != "tool.called":
+            return _UNKNOWN_TOOL
+        seen = self._tools_of_server.setdefault(server, set())
+        if len(seen) < _MOST_TOOLS_OF_SERVER:
+            seen.add(subject)
+        return subject if subject in seen else _UNKNOWN_TOOL
 
     def _counter(self, name: str, what: str, *labels: str) -> Counter:
         return Counter(f"okta_mcp_{name}", what, labels, registry=self.registry)

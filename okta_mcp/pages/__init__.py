@@ -14,9 +14,12 @@ from okta_mcp.pages.views import (
     Consent,
     Home,
     Problem,
+    ServerView,
     SignedOut,
     SignIn,
     SignOut,
+    Tools,
+    server_views,
 )
 
 __all__ = [
@@ -28,7 +31,10 @@ __all__ = [
     "Home",
     "Pages",
     "Problem",
+    "ServerView",
     "SignIn",
     "SignOut",
     "SignedOut",
+    "Tools",
+    "server_views",
 ]

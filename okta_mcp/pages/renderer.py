@@ -19,10 +19,13 @@ from okta_mcp.pages.views import (
     Consent,
     Home,
     Problem,
+    ServerView,
     SignedOut,
     SignIn,
     SignOut,
+    Tools,
 )
+from okta_mcp.rbac.behind import SCOPE_PREFIX, is_server_scope
 from okta_mcp.rbac.families import FAMILIES, OFFLINE_ACCESS, Family
 
 _HERE = Path(__file__).parent
@@ -75,11 +78,11 @@ class Pages:
 
     def sign_in(self, view: SignIn) -> str:
         """Who asks for what, before anything goes to Okta."""
-        return self._render("sign_in.html", view, families=_families(view.scopes))
+        return self._render("sign_in.html", view, families=_families(view.scopes, view.servers))
 
     def consent(self, view: Consent) -> str:
         """The decision of a signed-in person."""
-        return self._render("consent.html", view, families=_families(view.scopes))
+        return self._render("consent.html", view, families=_families(view.scopes, view.servers))
 
     def error(self, view: Problem) -> str:
         """A problem in words; a problem without a button gets one to the start page."""
@@ -107,6 +110,10 @@ class Pages:
         """What a person has connected, each with its end."""
         return self._render("connections.html", view)
 
+    def tools(self, view: Tools) -> str:
+        """What a person may use, by server."""
+        return self._render("tools.html", view)
+
     def home(self, view: Home) -> str:
         """What this server is and how to connect to it."""
         return self._render("home.html", view)
@@ -125,13 +132,20 @@ def _printed(value: object) -> object:
 
 
 def _family_titles(scopes: tuple[str, ...]) -> list[str]:
-    return [family.title.lower() for family in _families(scopes)]
+    # A server that was taken away is reached by nothing any more; the others are named apart.
+    return [
+        family.title.lower() for family in _families(scopes) if not is_server_scope(family.scope)
+    ]
 
 
-def _families(scopes: tuple[str, ...]) -> list[Family]:
-    """The families among `scopes` in the table's order, then scopes that are in no table."""
+def _families(scopes: tuple[str, ...], servers: tuple[ServerView, ...] = ()) -> list[Family]:
+    """The families among `scopes` in the table's order, then scopes that are in no table.
+
+    Not those of `servers`, which the page names apart.
+    """
     known = [family for family in FAMILIES if family.scope in scopes]
-    listed = {OFFLINE_ACCESS, *(family.scope for family in known)}
+    of_servers = (f"{SCOPE_PREFIX}{server.name}" for server in servers)
+    listed = {OFFLINE_ACCESS, *(family.scope for family in known), *of_servers}
     return known + [
         Family(scope, scope, f"use what {scope} covers") for scope in scopes if scope not in listed
     ]

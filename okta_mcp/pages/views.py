@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
 
+from okta_mcp.rbac.behind import Behind
+
 # A button may lead to a client's private scheme, but never to something that runs or reads a file.
 _EXECUTABLE_SCHEMES = frozenset({"javascript", "data", "vbscript", "blob", "file", "about"})
 
@@ -30,6 +32,30 @@ class ClientView:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerView:
+    """A server behind the gateway, in the words of the configuration.
+
+    `state` is up, starting or down, and `reason` why; empty where the page does not say.
+    """
+
+    name: str
+    title: str
+    purpose: str
+    state: str = ""
+    reason: str = ""
+    tools: tuple[str, ...] = ()
+
+
+def server_views(behind: Behind, scopes: tuple[str, ...]) -> tuple[ServerView, ...]:
+    """The servers that there are among `scopes`."""
+    return tuple(
+        ServerView(server.name, server.title, server.purpose)
+        for server in behind.servers
+        if server.scope in scopes
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class SignIn:
     """Before Okta: who asks, where the answer goes, what it asks for.
 
@@ -40,6 +66,7 @@ class SignIn:
     scopes: tuple[str, ...]
     form_token: str
     reference: str = ""
+    servers: tuple[ServerView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +89,7 @@ class Consent:
     remembered_seconds: int
     form_token: str
     reference: str = ""
+    servers: tuple[ServerView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +160,7 @@ class Connection:
     since: float
     last_used_at: float | None
     ends_at: float
+    servers: tuple[ServerView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +172,19 @@ class Connections:
     remembered_answers: int
     now: float
     form_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What a person may use, whatever a client was given of it.
+
+    `families` pairs a family's title with its tool names; `servers` are those behind the gateway.
+    """
+
+    person_login: str
+    role: str
+    families: tuple[tuple[str, tuple[str, ...]], ...]
+    servers: tuple[ServerView, ...]
 
 
 @dataclass(frozen=True, slots=True)

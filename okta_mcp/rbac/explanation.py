@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 from okta_mcp.okta.directory import Membership
 from okta_mcp.okta.text import clean_text
+from okta_mcp.rbac.behind import BehindServer
 from okta_mcp.rbac.policy import NOBODY, Policy, Role
 from okta_mcp.rbac.policy_file import variable_of
 from okta_mcp.rbac.roles import RoleDecision, RoleMapping
+from okta_mcp.rbac.server_rules import ServerRule
 from okta_mcp.rbac.services import Service
 
 _MOST_NAMES = 20
@@ -38,7 +40,7 @@ def explained(
 
     A token of all scopes is assumed: which of them a client got, the person decided.
     """
-    mapping = RoleMapping(groups_by_role)
+    mapping = RoleMapping(groups_by_role, policy.server_groups)
     decided = mapping.decided(membership)
     facts = [
         ("groups", _named([group.name for group in membership.groups])),
@@ -53,12 +55,17 @@ def explained(
             )
             for group in mapping.look_alikes(membership)
         ),
-        *_entry(policy, decided.role, tool),
+        *_entry(policy, decided.role, tool, decided.member_of),
     ]
-    is_allowed = policy.decision("tools", tool, decided.role, policy.scopes_of(tool)).allowed
+    scopes = policy.scopes_of(tool)
+    decision = policy.decision("tools", tool, decided.role, scopes, decided.member_of)
+    if decision.allowed:
+        return Explanation(True, tuple(facts), ())
+    owner = policy.behind.owner("tools", tool)
+    if owner is not None:
+        return Explanation(False, tuple(facts), _server_fixes(*owner, decision.reason))
     least = policy.least_role("tools", tool)
-    fixes = () if is_allowed else _fixes(policy, groups_by_role, least)
-    return Explanation(is_allowed, tuple(facts), fixes)
+    return Explanation(False, tuple(facts), _fixes(policy, groups_by_role, least))
 
 
 def explained_service(policy: Policy, service: Service, tool: str) -> Explanation:
@@ -73,9 +80,14 @@ def explained_service(policy: Policy, service: Service, tool: str) -> Explanatio
         *_entry(policy, service.role, tool),
     )
     least = policy.least_role("tools", tool)
+    owner = policy.behind.owner("tools", tool)
     match decision.reason:
         case "allowed":
             fixes: tuple[str, ...] = ()
+        case "role" | "pattern" | "unknown" if owner is not None:
+            fixes = _server_fixes(*owner, decision.reason)
+        case "scope" if owner is not None:
+            fixes = (f"add {owner[0].scope} to scopes in {at}, in POLICY_FILE",)
         case "scope":
             fixes = (f"add what the tool needs to scopes in {at}, in POLICY_FILE",)
         case _ if least == NOBODY:
@@ -85,14 +97,48 @@ def explained_service(policy: Policy, service: Service, tool: str) -> Explanatio
     return Explanation(decision.allowed, facts, fixes)
 
 
-def _entry(policy: Policy, role: Role | None, tool: str) -> list[tuple[str, str]]:
+def _entry(
+    policy: Policy, role: Role | None, tool: str, groups: tuple[str, ...] = ()
+) -> list[tuple[str, str]]:
     scopes = policy.scopes_of(tool)
+    owner = policy.behind.owner("tools", tool)
+    if owner is not None:
+        server, own = owner
+        for_person = policy.rules_for(server.name, role, groups)
+        return [
+            ("server", f"{server.name} ({server.title}); its own name of the tool is {own}"),
+            *(
+                (
+                    "rule",
+                    f"[servers.{server.name}] {rule.sentence()}{_about(rule, for_person, own)}",
+                )
+                for rule in policy.servers.get(server.name, ())
+            ),
+            ("scopes", server.scope),
+        ]
     limits = policy.limits(tool, role).sentences()
     return [
         ("entry", f'[tools] {tool} = "{policy.least_role("tools", tool)}"'),
         ("scopes", " ".join(scopes) if scopes else "none: the tool reads nothing of Okta"),
         ("limits", "; ".join(limits) or "none"),
     ]
+
+
+def _about(rule: ServerRule, for_person: tuple[ServerRule, ...], own: str) -> str:
+    if not any(rule is each for each in for_person):
+        return " (not for this role and these groups)"
+    return " (gives it)" if rule.allows("tools", own) else " (its patterns leave it out)"
+
+
+def _server_fixes(server: BehindServer, own: str, reason: str) -> tuple[str, ...]:
+    at = f"[servers.{server.name}]"
+    if reason == "pattern":
+        return (f"add {own} to tools in {at} of POLICY_FILE, or take it out of deny there",)
+    if reason == "no_role":
+        return ("put the person into a group that is mapped to a role; a server needs one too",)
+    return (
+        f"name the role, or a group of the person, in {at} of POLICY_FILE (role, roles, groups)",
+    )
 
 
 def _role(

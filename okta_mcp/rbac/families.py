@@ -12,17 +12,21 @@ OFFLINE_ACCESS = "offline_access"
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """One scope: `title` names it in a list, `sentence` completes "It can ..." on a page."""
+    """One scope: `title` names it in a list, `sentence` completes "It can ..." on a page.
+
+    `server` names the server behind the gateway that it stands for, empty for a family of Okta's.
+    """
 
     scope: str
     title: str
     sentence: str
+    server: str = ""
 
     @property
     def inline(self) -> str:
         """The title within a sentence; one that begins with an abbreviation stays as it is."""
-        begins_with_abbreviation = self.title[:2].isupper()
-        return self.title if begins_with_abbreviation else self.title[0].lower() + self.title[1:]
+        is_name = bool(self.server) or self.title[:2].isupper()
+        return self.title if is_name else self.title[0].lower() + self.title[1:]
 
 
 FAMILIES: tuple[Family, ...] = (

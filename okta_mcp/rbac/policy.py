@@ -6,14 +6,16 @@ The MCP endpoint asks `Policy.decision` before a call goes anywhere; lists, the 
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
+from okta_mcp.rbac.behind import Behind, shown_name
+from okta_mcp.rbac.behind import Component as Component
 from okta_mcp.rbac.limits import NO_LIMITS, Limits
+from okta_mcp.rbac.server_rules import ServerRule
 from okta_mcp.rbac.services import Service
 
-Component = Literal["tools", "resources", "prompts"]
 COMPONENTS: tuple[Component, ...] = ("tools", "resources", "prompts")
 
 # The name of a role; which roles there are, and which of two is more, a policy says.
@@ -35,7 +37,7 @@ _EXPANSION = r"(?!\.+(?:/|$))(?:[A-Za-z0-9._~-]|%[0-9A-Fa-f]{2})+"
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Whether, and why: `reason` is one of allowed, no_role, role, scope, unknown."""
+    """Whether, and why: `reason` is one of allowed, no_role, role, pattern, scope, unknown."""
 
     allowed: bool
     reason: str
@@ -48,7 +50,8 @@ class Policy:
     `NOBODY`; a resource may be a URI template and then stands for the URIs that it makes. `scopes`
     gives the data families that a token must hold all of, none where no Okta data is read. `limits`
     are for exactly a role and a tool. `groups` are those that the policy itself maps to roles, and
-    `services` those who call without a person.
+    `services` those who call without a person. `servers` are the rules of each server behind the
+    gateway, and `behind` says which of them there are now.
     """
 
     def __init__(
@@ -60,10 +63,13 @@ class Policy:
         limits: Mapping[Role, Mapping[str, Limits]] | None = None,
         groups: Mapping[Role, tuple[str, ...]] | None = None,
         services: Mapping[str, Service] | None = None,
+        servers: Mapping[str, tuple[ServerRule, ...]] | None = None,
     ) -> None:
         self.roles = roles
         self.services: Mapping[str, Service] = services or {}
         self.groups: Mapping[Role, tuple[str, ...]] = groups or {}
+        self.servers: Mapping[str, tuple[ServerRule, ...]] = servers or {}
+        self.behind = Behind()
         self._entries = entries
         self._scopes = scopes
         self._limits: Mapping[Role, Mapping[str, Limits]] = limits or {}
@@ -74,18 +80,24 @@ class Policy:
         }
 
     def decision(
-        self, component: Component, name: str, role: Role | None, scopes: Iterable[str] | None
+        self,
+        component: Component,
+        name: str,
+        role: Role | None,
+        scopes: Iterable[str] | None,
+        groups: Collection[str] = (),
     ) -> Decision:
         """May a person of `role`, with a token of `scopes`, use the component of exactly `name`?
 
         Without `scopes` (None, not empty) data families do not apply: the role alone decides.
+        `groups` are those of `server_groups` that the person is in; they count for servers only.
         A URI that no entry names is decided by every template that makes it: each must allow it,
         because which of them answers is not for this place to say.
         """
         entries = self._entries.get(component, {})
         names = [name] if name in entries else self._templates_of(component, name)
         if not names:
-            return Decision(False, "unknown")
+            return self._of_server(component, name, role, scopes, groups)
         if role is None:
             return Decision(False, "no_role")
         if any(self._rank(role) < self._rank(entries[each]) for each in names):
@@ -97,29 +109,61 @@ class Policy:
         return Decision(True, "allowed")
 
     def allowed(
-        self, component: Component, role: Role | None, scopes: Iterable[str] | None
+        self,
+        component: Component,
+        role: Role | None,
+        scopes: Iterable[str] | None,
+        groups: Collection[str] = (),
     ) -> tuple[str, ...]:
-        """The names (of resources: also templates) that `decision` allows, in the file's order."""
+        """The names (of resources: also templates) that `decision` allows, in the file's order;
+        then those that the servers behind the gateway have listed."""
         held = None if scopes is None else frozenset(scopes)
+        names = (*self._entries.get(component, {}), *self._listed(component))
         return tuple(
-            name
-            for name in self._entries.get(component, {})
-            if self.decision(component, name, role, held).allowed
+            name for name in names if self.decision(component, name, role, held, groups).allowed
         )
 
-    def families(self, role: Role | None) -> tuple[str, ...]:
-        """The scopes under which `role` has at least one tool."""
-        every = [scope for scopes in self._scopes["tools"].values() for scope in scopes]
+    def families(self, role: Role | None, groups: Collection[str] = ()) -> tuple[str, ...]:
+        """The scopes under which `role` has at least one tool, and those of its servers."""
+        tools = self._scopes["tools"]
+        every = frozenset(scope for scopes in tools.values() for scope in scopes)
+        own = (name for name in tools if self.decision("tools", name, role, every).allowed)
         return tuple(
             dict.fromkeys(
-                scope
-                for name in self.allowed("tools", role, every)
-                for scope in self._scopes["tools"][name]
+                (
+                    *(scope for name in own for scope in tools[name]),
+                    *(
+                        server.scope
+                        for server in self.behind.servers
+                        if self.rules_for(server.name, role, groups)
+                    ),
+                )
+            )
+        )
+
+    def rules_for(
+        self, server: str, role: Role | None, groups: Collection[str]
+    ) -> tuple[ServerRule, ...]:
+        """The rules of a server that are for such a person."""
+        if role is None:
+            return ()
+        rank, rules = self._rank(role), self.servers.get(server, ())
+        return tuple(rule for rule in rules if rule.reaches(rank, self.roles, groups))
+
+    @property
+    def server_groups(self) -> tuple[str, ...]:
+        """Every group, by name or id, that a rule of a server names."""
+        return tuple(
+            dict.fromkeys(
+                group for rules in self.servers.values() for rule in rules for group in rule.groups
             )
         )
 
     def scopes_of(self, tool: str) -> tuple[str, ...]:
-        """The data families of a tool that the policy knows; the first is its home."""
+        """The scopes of a tool that the policy knows; the first is its home."""
+        if tool not in self._scopes["tools"]:
+            owner = self.behind.owner("tools", tool)
+            return (owner[0].scope,) if owner is not None else ()
         return self._scopes["tools"][tool]
 
     def limits(self, tool: str, role: Role | None) -> Limits:
@@ -139,7 +183,54 @@ class Policy:
                 role: {tool: list(limits.sentences()) for tool, limits in of_role.items()}
                 for role, of_role in self._limits.items()
             },
+            **(
+                {
+                    "servers": {
+                        server.name: [rule.sentence() for rule in self.servers.get(server.name, ())]
+                        for server in self.behind.servers
+                    }
+                }
+                if self.behind.servers
+                else {}
+            ),
         }
+
+    def _of_server(
+        self,
+        component: Component,
+        name: str,
+        role: Role | None,
+        scopes: Iterable[str] | None,
+        groups: Collection[str],
+    ) -> Decision:
+        """About a name of a server behind the gateway; unknown where it is nobody's."""
+        owner = self.behind.owner(component, name)
+        if owner is None or owner[0].name not in self.servers:
+            return Decision(False, "unknown")
+        server, own = owner
+        listed = self.behind.names(server.name, component)
+        # Of a template the URIs are not known, so a resource is not looked up.
+        if component != "resources" and listed is not None and own not in listed:
+            return Decision(False, "unknown")
+        if role is None:
+            return Decision(False, "no_role")
+        rules = self.rules_for(server.name, role, groups)
+        if not rules:
+            return Decision(False, "role")
+        if not any(rule.allows(component, own) for rule in rules):
+            return Decision(False, "pattern")
+        if scopes is not None and server.scope not in scopes:
+            return Decision(False, "scope")
+        return Decision(True, "allowed")
+
+    def _listed(self, component: Component) -> tuple[str, ...]:
+        """What the servers behind the gateway have listed, in their namespaces."""
+        names = (
+            shown_name(server.name, component, own)
+            for server in self.behind.servers
+            for own in self.behind.names(server.name, component) or ()
+        )
+        return tuple(name for name in names if name is not None)
 
     def _templates_of(self, component: Component, uri: str) -> list[str]:
         if component != "resources":

@@ -11,6 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from okta_mcp.rbac.behind import is_server_scope
 from okta_mcp.rbac.limits import (
     WINDOW_DAYS,
     Limit,
@@ -22,11 +23,12 @@ from okta_mcp.rbac.limits import (
 from okta_mcp.rbac.owned_file import TooLargeError, WritableByOthersError, owned_bytes
 from okta_mcp.rbac.policy import COMPONENTS, NOBODY, SHIPPED_ROLES, Component, Policy, Role
 from okta_mcp.rbac.positions import Document, UnreadableTextError, json_document, toml_document
+from okta_mcp.rbac.server_rules import checked_rules
 from okta_mcp.rbac.services import checked_services
 
 LARGEST_BYTES = 256 * 1024
 
-_TABLES = ("roles", "groups", *COMPONENTS, "limits", "services")
+_TABLES = ("roles", "groups", *COMPONENTS, "limits", "services", "servers")
 _READERS = {".toml": toml_document, ".json": json_document}
 
 
@@ -145,9 +147,12 @@ class _Check:
             services=checked_services(
                 self._table(content, "services"), roles, Path(self._name).parent, self._problem
             ),
+            servers=checked_rules(self._table(content, "servers"), roles, self._problem),
         )
         for name, service in policy.services.items():
-            if not set(service.scopes) & set(policy.families(service.role)):
+            # Which servers there are is for another file to say.
+            reads = {*policy.families(service.role), *filter(is_server_scope, service.scopes)}
+            if not set(service.scopes) & reads:
                 text = f"{service.role} reads none of its scopes, so it could get no token"
                 self._problem(("services", name), text)
         return policy

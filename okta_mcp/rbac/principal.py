@@ -32,6 +32,16 @@ class Principal:
     upstream_id: str | None = None
     service: str | None = None
 
+    @property
+    def role(self) -> str | None:
+        """None where it is not known, or where the groups give none."""
+        return self.decision.role if self.decision is not None else None
+
+    @property
+    def server_groups(self) -> tuple[str, ...]:
+        """The groups of the person that rules of servers behind the gateway name."""
+        return self.decision.member_of if self.decision is not None else ()
+
     def audit_fields(self) -> dict[str, Any]:
         """Who asks, for the audit trail: a person by a client, or a service, which has neither."""
         grant = self.grant_key.partition("/")[2] if self.grant_key else None

@@ -37,11 +37,16 @@ _GROUP_ID = re.compile(r"00g[A-Za-z0-9]{17}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class RoleDecision:
-    """A person's role, None without a mapped group; the groups that gave it, and their source."""
+    """A person's role, None without a mapped group; the groups that gave it, and their source.
+
+    `member_of` are the groups named for servers behind the gateway that the person is in, as the
+    policy file writes them.
+    """
 
     role: Role | None
     groups: tuple[str, ...]
     source: str
+    member_of: tuple[str, ...] = ()
 
 
 # User id, and the id of the sign-in where roles depend on it.
@@ -50,25 +55,38 @@ _Running: TypeAlias = dict[_Person, "asyncio.Future[RoleDecision]"]
 
 
 class RoleMapping:
-    """Exact group names and Okta group ids of each role, from the least role to the most."""
+    """Exact group names and Okta group ids of each role, from the least role to the most.
 
-    def __init__(self, groups_by_role: Mapping[Role, tuple[str, ...]]) -> None:
+    `server_groups` are those that rules of servers name; membership in them is kept, no role.
+    """
+
+    def __init__(
+        self,
+        groups_by_role: Mapping[Role, tuple[str, ...]],
+        server_groups: tuple[str, ...] = (),
+    ) -> None:
         self._groups_by_role = dict(groups_by_role)
+        self._server_groups = server_groups
 
     def decided(self, membership: Membership) -> RoleDecision:
         """The highest role that any group of `membership` gives."""
+        member_of = tuple(
+            wanted
+            for wanted in self._server_groups
+            if any(_matches(group, (wanted,)) for group in membership.groups)
+        )
         for role, wanted in reversed(self._groups_by_role.items()):
             matched = tuple(group.name for group in membership.groups if _matches(group, wanted))
             if matched:
-                return RoleDecision(role, matched, membership.source)
-        return RoleDecision(None, (), membership.source)
+                return RoleDecision(role, matched, membership.source, member_of)
+        return RoleDecision(None, (), membership.source, member_of)
 
     def look_alikes(self, membership: Membership) -> tuple[Group, ...]:
         """Groups with the name of a mapped one that give nothing, because of what they are."""
         return tuple(
             group
             for group in membership.groups
-            for wanted in self._groups_by_role.values()
+            for wanted in (*self._groups_by_role.values(), self._server_groups)
             if group.name in wanted and not _matches(group, wanted)
         )
 
@@ -181,7 +199,9 @@ class LiveRoles:
         self, person: _Person, membership: Membership, asked_at: float
     ) -> RoleDecision:
         decision, key = self._mapping.decided(membership), _key(person)
-        learned = KnownRole(decision.role, decision.groups, decision.source, asked_at)
+        learned = KnownRole(
+            decision.role, decision.groups, decision.source, asked_at, decision.member_of
+        )
         for _ in range(_ATTEMPTS):
             before = await self._known.get(key)
             if before is not None and asked_at < before.asked_at <= self._now() + _SKEW_SECONDS:
@@ -208,7 +228,7 @@ def _key(person: _Person) -> str:
 
 
 def _decision(known: KnownRole) -> RoleDecision:
-    return RoleDecision(known.role, known.groups, known.source)
+    return RoleDecision(known.role, known.groups, known.source, known.member_of)
 
 
 async def _joined(

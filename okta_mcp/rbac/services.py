@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from okta_mcp.rbac.behind import is_server_scope
 from okta_mcp.rbac.families import FAMILY_SCOPES
 from okta_mcp.rbac.limits import suggestion
 from okta_mcp.rbac.owned_file import TooLargeError, WritableByOthersError, owned_bytes
@@ -33,7 +34,7 @@ Problem: TypeAlias = Callable[[tuple[str, ...], str], None]
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """`scopes` are the data families that it may have at the most."""
+    """`scopes` are what it may have at the most; those of servers only where they are named."""
 
     name: str
     role: str
@@ -143,13 +144,14 @@ def _public_key(entry: Any, folder: Path) -> PublicKey:
 
 def _scopes(value: Any, at: tuple[str, ...], problem: Problem) -> tuple[str, ...]:
     names = value if isinstance(value, list) else []
-    unknown = [name for name in names if name not in FAMILY_SCOPES]
+    servers = [name for name in names if isinstance(name, str) and is_server_scope(name)]
+    unknown = [name for name in names if name not in FAMILY_SCOPES and name not in servers]
     if not names or len(set(map(str, names))) != len(names):
         problem(at, "must be a list of data families, each once; leave it out for all")
     elif unknown:
         near = suggestion(str(unknown[0]), FAMILY_SCOPES)
         problem(at, f"no data family {unknown[0]!r}{near}; there are {', '.join(FAMILY_SCOPES)}")
-    return tuple(name for name in FAMILY_SCOPES if name in names)
+    return (*(name for name in FAMILY_SCOPES if name in names), *servers)
 
 
 def _description(value: Any, at: tuple[str, ...], problem: Problem) -> str:

@@ -31,6 +31,7 @@ from okta_mcp.resource_server.entrance import ResourceServerEntrance
 from okta_mcp.resource_server.error_answers import error_handlers
 from okta_mcp.serving.application import application
 from okta_mcp.serving.core import Core, core, live_roles, offer
+from okta_mcp.serving.gateway_running import running_gateway
 from okta_mcp.serving.health import HealthEndpoint
 from okta_mcp.serving.mcp_route import mcp_route
 from okta_mcp.serving.okta_access import authentication, own_api, private_key
@@ -80,18 +81,32 @@ def build_app(
     )
     okta = OktaWatch(server)
     health = HealthEndpoint(shared.store, shared.audit, lambda: okta.is_away, stopping)
-    behind = mcp_server(on_offer.offered, on_offer.policy)
+    gateway = running_gateway(
+        shared,
+        on_offer.offered,
+        on_offer.policy,
+        on_offer.servers,
+        workers=worker.count if worker else 1,
+    )
+    behind = mcp_server(
+        on_offer.offered,
+        on_offer.policy,
+        gateway.provider if gateway else None,
+        gateway.complete if gateway else None,
+    )
     return application(
         shared,
         [
             Route("/health", health.get),
             Route("/health/ready", health.ready),
-            mcp_route(shared, entrance, on_offer.policy, behind),
+            mcp_route(shared, entrance, on_offer.policy, behind, gateway.call if gateway else None),
             *_metadata_routes(shared),
+            *(gateway.routes if gateway else ()),
         ],
         behind=behind,
         handlers=error_handlers(),
         background=lambda: (okta.run(), swept(shared)),
+        gateway=gateway,
         stopping=stopping,
         worker=worker,
     )

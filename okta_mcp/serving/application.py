@@ -16,6 +16,7 @@ from okta_mcp.audit.writer import AuditFileError
 from okta_mcp.ops.hygiene import KnownHosts, SecurityHeaders, StoreTime
 from okta_mcp.ops.stopping import StopGate, Stopping
 from okta_mcp.serving.core import Core
+from okta_mcp.serving.gateway_running import RunningGateway
 from okta_mcp.serving.trace import RequestReferences
 from okta_mcp.serving.workers import Worker
 from okta_mcp.settings import Settings
@@ -33,6 +34,7 @@ def application(
     stopping: Stopping,
     worker: Worker | None,
     closed: Callable[[], None] | None = None,
+    gateway: RunningGateway | None = None,
 ) -> Starlette:
     """Nothing is connected or started before its lifespan.
 
@@ -43,7 +45,8 @@ def application(
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with behind.router.lifespan_context(behind):
+        around = gateway.lifespan() if gateway is not None else contextlib.nullcontext()
+        async with behind.router.lifespan_context(behind), around:
             running = [asyncio.create_task(each) for each in (core.store.run(), *background())]
             core.meter.start()
             # Where it cannot be written the server is not ready, and it is written later.

@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 
 from okta_mcp.ops.logging import set_up_logging
 from okta_mcp.ops.stopping import Stopping
+from okta_mcp.serving.gateway_configuration import configured_servers
 from okta_mcp.serving.greeting import greeting
 from okta_mcp.serving.listening import listeners_of, serve_app
 from okta_mcp.serving.sandbox_process import Sandbox, running_sandbox
@@ -53,6 +54,11 @@ from okta_mcp.settings import (
     show_default=True,
     help="File with the settings.",
 )
+@click.option(
+    "--mcp-config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File with other MCP servers to put behind the same login (MCP_CONFIG).",
+)
 @click.pass_obj
 def serve(
     auth_mode: AuthMode | None,
@@ -61,11 +67,14 @@ def serve(
     with_sandbox: bool,
     workers: int,
     env_file: Path,
+    mcp_config: Path | None,
 ) -> None:
     """Serve MCP at /mcp and, unless AUTH_MODE says otherwise, the login beside it."""
     overrides: dict[str, Any] = {"host": host, "port": port}
     if auth_mode is not None:
         overrides["auth_mode"] = auth_mode
+    if mcp_config is not None:
+        overrides["mcp_config"] = mcp_config
     with explained(), _sandbox_if(with_sandbox, host, port, env_file, auth_mode) as sandbox:
         settings = load_settings(
             env_file=env_file, overrides=overrides | (sandbox.settings if sandbox else {})
@@ -92,7 +101,7 @@ def _sandbox_if(
 
 def _run(settings: Settings, sandbox: Sandbox | None, workers: int) -> None:
     if workers > 1:
-        _check_workers(settings)
+        _check_workers(settings, workers)
     build_app = _builder(settings)
     sandbox_url = sandbox.org_url if sandbox else None
     listeners = listeners_of(settings)
@@ -114,7 +123,8 @@ def _run(settings: Settings, sandbox: Sandbox | None, workers: int) -> None:
             worker.is_ready()
             serve_app(settings, app, listeners, stopping)
 
-    sys.exit(run_workers(workers, serve_as, greet))
+    can_reload = settings.mcp_config is not None
+    sys.exit(run_workers(workers, serve_as, greet, can_reload=can_reload))
 
 
 def _builder(settings: Settings) -> Callable[..., Starlette]:
@@ -128,7 +138,7 @@ def _builder(settings: Settings) -> Callable[..., Starlette]:
     return build_proxy
 
 
-def _check_workers(settings: Settings) -> None:
+def _check_workers(settings: Settings, workers: int) -> None:
     if settings.store.startswith("memory:"):
         raise SettingsError(
             [
@@ -138,3 +148,7 @@ def _check_workers(settings: Settings) -> None:
         )
     if not can_fork():
         raise SettingsError(["--workers: this system cannot start several; leave it out"])
+    if settings.mcp_config is not None:
+        from okta_mcp.inventory import named_only
+
+        configured_servers(settings, named_only(), workers=workers)

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from itertools import chain
 from secrets import token_bytes
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import httpx
@@ -23,6 +24,7 @@ from okta_mcp.rbac.policy import Policy
 from okta_mcp.rbac.policy_file import groups_by_role
 from okta_mcp.rbac.principal import current_principal
 from okta_mcp.rbac.roles import LiveRoles, RoleDecision, RoleMapping
+from okta_mcp.serving.gateway_configuration import behind_of, configured_servers, mismatches
 from okta_mcp.serving.metering import Unmetered, metering
 from okta_mcp.serving.okta_counts import StoredCounts
 from okta_mcp.serving.rates import Rates
@@ -36,6 +38,9 @@ from okta_mcp.stores.sealing import Sealer, Secrets, derived_key
 from okta_mcp.stores.watched import WatchedStore
 from okta_mcp.tools.cursors import SealedCursors
 from okta_mcp.tools.who import who_am_i
+
+if TYPE_CHECKING:
+    from okta_mcp.gateway.servers import Server
 
 SANDBOX_NAME = "Northwind Bank (sandbox)"
 _OKTA_TIMEOUT_SECONDS = 10.0
@@ -69,11 +74,15 @@ class Core:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What there is to use, who may use it, and the roles that say so."""
+    """What there is to use, who may use it, and the roles that say so.
+
+    `servers` are those of `MCP_CONFIG` at the start; `policy.behind` knows those of now.
+    """
 
     offered: Inventory
     policy: Policy
     mapping: RoleMapping
+    servers: "tuple[Server, ...]" = ()
 
 
 def core(
@@ -116,7 +125,10 @@ def core(
 
 
 def offer(core: Core, api: OktaApi | None) -> Offer:
-    """The tools, resources and prompts over `api`, under the policy; raises `PolicyError`."""
+    """The tools, resources and prompts over `api`, under the policy, and the servers behind.
+
+    Raises `PolicyError` and `McpConfigError`.
+    """
     offered = inventory(
         api,
         SealedCursors(*(derived_key(secret, "cursors") for secret in core.secrets)),
@@ -129,7 +141,12 @@ def offer(core: Core, api: OktaApi | None) -> Offer:
     core.meter.watch(core.audit, offered.components["tools"])
     policy = policy_for(offered, core.settings.policy_file)
     mapped_groups = groups_by_role(policy, core.settings.groups_by_role)
-    return Offer(offered, policy, RoleMapping(mapped_groups))
+    servers = configured_servers(core.settings, offered)
+    policy.behind.replace(behind_of(servers))
+    if servers:
+        for line in mismatches(policy):
+            log.warning("%s", line)
+    return Offer(offered, policy, RoleMapping(mapped_groups, policy.server_groups), servers)
 
 
 def live_roles(

@@ -6,20 +6,34 @@ from starlette.routing import Route
 
 from okta_mcp.mcp_endpoint.call_rates import CallRates
 from okta_mcp.mcp_endpoint.cors import McpCors
+from okta_mcp.mcp_endpoint.direct import CallBehind
 from okta_mcp.mcp_endpoint.endpoint import McpEndpoint
 from okta_mcp.mcp_endpoint.entrance import Entrance
 from okta_mcp.ops.hygiene import is_allowed_origin
 from okta_mcp.rbac.policy import Policy
 from okta_mcp.serving.core import Core
+from okta_mcp.serving.rates import Rate
 
 
-def mcp_route(core: Core, entrance: Entrance, policy: Policy, behind: Starlette) -> Route:
-    """`behind` is the MCP server that /mcp dispatches to."""
+def mcp_route(
+    core: Core,
+    entrance: Entrance,
+    policy: Policy,
+    behind: Starlette,
+    call_behind: CallBehind | None = None,
+) -> Route:
+    """`behind` is the MCP server that /mcp dispatches to; `call_behind` calls a tool of a server
+    behind the gateway directly."""
     settings = core.settings
     listed = frozenset(settings.allowed_origins)
 
     def is_allowed(origin: str) -> bool:
         return is_allowed_origin(origin, public_url=settings.url, allowed_origins=listed)
+
+    def calls_of_server(name: str) -> Rate | None:
+        server = policy.behind.server(name)
+        notation = server.calls if server is not None else None
+        return core.rates.rate(f"calls of the server {name}", notation) if notation else None
 
     mcp = McpEndpoint(
         behind,
@@ -30,8 +44,10 @@ def mcp_route(core: Core, entrance: Entrance, policy: Policy, behind: Starlette)
         CallRates(
             core.rates.rate("calls", settings.rate_tool_calls),
             core.rates.rate("calls of one tool", settings.rate_tool_calls_per_tool),
+            calls_of_server,
         ),
         is_allowed_origin=is_allowed,
+        call_behind=call_behind,
     )
     pages = Middleware(McpCors, is_allowed=is_allowed)
     return Route("/mcp", mcp, methods=["GET", "POST", "DELETE", "OPTIONS"], middleware=[pages])

@@ -11,6 +11,7 @@ import click
 
 from okta_mcp.audit.writer import AuditFileError, BrokenChainError
 from okta_mcp.rbac.policy_file import PolicyError
+from okta_mcp.serving.gateway_configuration import McpConfigError
 from okta_mcp.settings import SettingsError
 from okta_mcp.stores.interface import StoreUnavailableError
 
@@ -27,6 +28,7 @@ def explained() -> Iterator[None]:
     except (
         SettingsError,
         PolicyError,
+        McpConfigError,
         AuditFileError,
         BrokenChainError,
         StoreUnavailableError,
@@ -49,6 +51,8 @@ def _reasons(error: Exception) -> tuple[list[str], str]:
             return error.problems, "settings" if can_be_checked else ""
         case PolicyError():
             return [_of_policy(problem) for problem in error.problems], "policy"
+        case McpConfigError():
+            return [f"MCP_CONFIG: {problem}" for problem in error.problems], "gateway"
         case AuditFileError():
             example = "Example: AUDIT_LOG=/var/log/okta-mcp/audit.jsonl (the folder must exist)"
             return [f"AUDIT_LOG: {error}. {example}"], "audit"

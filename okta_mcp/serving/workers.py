@@ -1,9 +1,9 @@
 """Several processes on one set of listening sockets, and the one that starts and ends them.
 
 The parent opens the sockets, forks the workers and serves nothing itself. A worker that dies is
-replaced. SIGTERM or SIGINT ends all in order; what does not end in time is killed. No worker
-outlives the parent, also when that is killed: each holds the reading end of a pipe that only the
-parent can write to, and ends when it closes.
+replaced. SIGTERM or SIGINT ends all in order; what does not end in time is killed. SIGHUP goes on
+to each worker. No worker outlives the parent, also when that is killed: each holds the reading end
+of a pipe that only the parent can write to, and ends when it closes.
 
 The parent opens no store and starts no thread before it forks: neither would survive it.
 """
@@ -49,18 +49,27 @@ def can_fork() -> bool:
     return "fork" in multiprocessing.get_all_start_methods()
 
 
-def run_workers(count: int, serve: Callable[[Worker], None], when_ready: Callable[[], None]) -> int:
+def run_workers(
+    count: int,
+    serve: Callable[[Worker], None],
+    when_ready: Callable[[], None],
+    *,
+    can_reload: bool = False,
+) -> int:
     """Runs `serve` in `count` processes until SIGTERM or SIGINT; the exit status.
 
     Not 0 is that of the first worker where that could not start: then there are no others.
-    Otherwise `when_ready` is called once, here.
+    Otherwise `when_ready` is called once, here. `can_reload` says that the workers know SIGHUP,
+    which is then passed on to each.
     """
     with tempfile.TemporaryFile(buffering=0) as position:
-        return _Workers(count, serve, position).run(when_ready)
+        return _Workers(count, serve, position, can_reload=can_reload).run(when_ready)
 
 
 class _Workers:
-    def __init__(self, count: int, serve: Callable[[Worker], None], position: BinaryIO) -> None:
+    def __init__(
+        self, count: int, serve: Callable[[Worker], None], position: BinaryIO, *, can_reload: bool
+    ) -> None:
         self._count = count
         self._serve = serve
         self._position = position
@@ -72,9 +81,10 @@ class _Workers:
         self._news, self._tell = os.pipe()
         os.set_blocking(self._news, False)
         self._is_stopping = False
+        self._can_reload = can_reload
 
     def run(self, when_ready: Callable[[], None]) -> int:
-        with self._stop_by_signal():
+        with self._stop_by_signal(), self._reload_by_signal():
             self._start(1)
             first, _ = self._alive[1]
             if first.sentinel in wait([self._news, first.sentinel]):
@@ -103,6 +113,23 @@ class _Workers:
         finally:
             for number, handler in zip(_SIGNALS, before, strict=True):
                 signal.signal(number, handler)
+
+    @contextlib.contextmanager
+    def _reload_by_signal(self) -> Iterator[None]:
+        if not self._can_reload:
+            yield
+            return
+
+        def reload(*_: object) -> None:
+            for process, _started in list(self._alive.values()):
+                if process.pid is not None and process.exitcode is None:
+                    os.kill(process.pid, signal.SIGHUP)
+
+        before = signal.signal(signal.SIGHUP, reload)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGHUP, before)
 
     def _start(self, number: int) -> None:
         process = self._fork.Process(target=self._work, args=(number,), name=f"worker {number}")
@@ -140,6 +167,9 @@ class _Workers:
         """The whole life of a worker process."""
         for each in _SIGNALS:
             signal.signal(each, signal.SIG_DFL)
+        if self._can_reload:
+            # Until the worker knows what to do; the file it is about to read is the new one.
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         os.close(self._parent_lives)
         threading.Thread(target=self._end_with_parent, daemon=True).start()

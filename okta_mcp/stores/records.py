@@ -218,6 +218,7 @@ class KnownRole:
     groups: tuple[str, ...]
     source: str
     asked_at: float
+    member_of: tuple[str, ...] = ()
 
 
 class Repository(Generic[Record]):

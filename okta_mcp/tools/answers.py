@@ -29,6 +29,7 @@ from okta_mcp.tools.parameter_limits import ForbiddenParameterError, check_limit
 
 TOOL_CODES = (
     *("invalid_argument", "forbidden_parameter", "not_configured", "answer_too_large"),
+    *("server_unavailable", "server_timeout", "server_busy", "server_refused"),
     *("store_unavailable", "internal_error"),
 )
 

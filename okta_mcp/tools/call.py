@@ -18,8 +18,8 @@ from okta_mcp.rbac.limits import NO_LIMITS, Limits
 class Progress:
     """How far a long call is: `done` of `total` things (None: unknown), and what it does now."""
 
-    done: int = 0
-    total: int | None = None
+    done: float = 0
+    total: float | None = None
     doing: str = "reading from Okta"
 
 

@@ -82,7 +82,25 @@ ERROR_CODES: dict[str, ErrorCode] = {
         check="okta.api_token",
     ),
     "answer_too_large": ErrorCode(
-        "one object alone is larger than an answer may be", "ask with `fields=default`"
+        "one object alone is larger than an answer may be, or a server behind the gateway answered"
+        " more than it may",
+        "ask with `fields=default`; of another server ask for less",
+    ),
+    "server_unavailable": ErrorCode(
+        "the server behind the gateway is not there, not yet or not any more; the message says why",
+        "ask again in a minute: it is started again by itself",
+    ),
+    "server_timeout": ErrorCode(
+        "the server behind the gateway did not answer in the time that it has",
+        "ask for less; an administrator may set `call_seconds`",
+    ),
+    "server_busy": ErrorCode(
+        "as many people as may use the server behind the gateway at once are using it",
+        "ask again in a minute; an administrator may set `most_processes`",
+    ),
+    "server_refused": ErrorCode(
+        "the server behind the gateway answered with an error of its own",
+        "read its text, check the arguments",
     ),
     "store_unavailable": ErrorCode(
         "this server's store does not answer, or became too slow, in the middle of the call",

@@ -25,6 +25,10 @@ _SCHEMA: Schema = {
         "scopes": {"type": ["array", "null"], "description": "null: the role alone decides"},
         "client": {"type": "object"},
         "organisation": {"type": "string"},
+        "servers": {
+            "type": "array",
+            "description": "other servers behind this one, and their state",
+        },
     },
     "required": ["person", "role", "groups", "source", "tools", "scopes", "client", "organisation"],
 }
@@ -35,20 +39,39 @@ def who_am_i(principal: Principal, policy: Policy, organisation: str) -> dict[st
     """Person, role, the groups that gave it and their source, tools, scopes, client, organisation.
 
     A service has `service` in the place of `person`, and the source of its role is the policy file.
-    `organisation` is the name that the pages show.
+    `organisation` is the name that the pages show. `servers` are those behind the gateway, each
+    with its state; their tools begin with the server's name.
     """
-    decision = principal.decision
-    role = decision.role if decision else None
+    decision, role = principal.decision, principal.role
     return {
         **_asking(principal),
         "role": role,
         "groups": [_cleaned(group) for group in decision.groups] if decision else [],
         "source": decision.source if decision else None,
-        "tools": list(policy.allowed("tools", role, principal.scopes)),
+        "tools": list(policy.allowed("tools", role, principal.scopes, principal.server_groups)),
         "scopes": None if principal.scopes is None else sorted(principal.scopes),
         "client": {"id": principal.client_id, "name": _cleaned(principal.client_name)},
         "organisation": organisation,
+        **_servers(principal, policy),
     }
+
+
+def _servers(principal: Principal, policy: Policy) -> dict[str, Any]:
+    """The servers behind the gateway that the caller may use, where there are any."""
+    reached = [
+        server
+        for server in policy.behind.servers
+        if policy.rules_for(server.name, principal.role, principal.server_groups)
+        and (principal.scopes is None or server.scope in principal.scopes)
+    ]
+    if not reached:
+        return {}
+    shown = []
+    for server in reached:
+        state = policy.behind.state(server.name)
+        reason = {"reason": _cleaned(state.reason)} if state.reason else {}
+        shown.append({"name": server.name, "title": server.title, "state": state.state, **reason})
+    return {"servers": shown}
 
 
 def _asking(principal: Principal) -> dict[str, Any]:

@@ -102,3 +102,18 @@ def test_a_tool_is_told_by_its_title_or_first_sentence() -> None:
         "3 tools",
     ]
     assert output.tools_table([]) == "No tools."
+
+
+def test_tools_of_servers_behind_stand_apart_with_their_state() -> None:
+    tools = [Tool(name=name, input_schema={}) for name in ("whoami", "time_now", "timer_x")]
+    servers = [
+        {"name": "time", "title": "Time", "state": "up"},
+        {"name": "files", "title": "Case\x1b[31m files", "state": "down", "reason": "it ended"},
+    ]
+    own, _, behind = output.tools_table(tools, servers).partition("Time (up)")
+    of_time, _, of_files = behind.partition("files (down: ")
+    assert "whoami" in own
+    assert "timer_x" in own
+    assert "time_now" not in own
+    assert "time_now" in of_time
+    assert of_files == "it ended)\n\nNo tools."

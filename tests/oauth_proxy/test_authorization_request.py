@@ -170,7 +170,7 @@ REDIRECTED: list[tuple[str, str, str]] = [
     ),
     ("A-15 none of ours", query_of(scope="openid profile"), "invalid_scope"),
     ("A-15 to write", query_of(scope="okta.users.manage"), "invalid_scope"),
-    ("A-15 too long", query_of(scope="okta.users.read " * 80), "invalid_scope"),
+    ("A-15 too long", query_of(scope="okta.users.read " * 300), "invalid_scope"),
     ("A-16 none and login", query_of(("prompt", "none login")), "invalid_request"),
     ("A-16 an unknown prompt", query_of(("prompt", "create")), "invalid_request"),
 ]

@@ -750,7 +750,7 @@ REFUSED_DOCUMENTS: list[tuple[dict[str, Any], str]] = [
     ({"grant_types": "authorization_code"}, "must hold authorization_code"),
     ({"response_types": ["token"]}, "must hold code"),
     ({"software_statement": "e30.e30."}, "software statements are not accepted"),
-    ({"scope": "okta.users.read " * 100}, "scope must be text"),
+    ({"scope": "okta.users.read".ljust(4097, "x")}, "scope must be text"),
 ]
 
 

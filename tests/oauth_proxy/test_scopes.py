@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from okta_mcp.oauth_proxy.scopes import (
     NoScopeLeftError,
     cut_with_role,
+    registered,
     requested_scopes,
-    supported,
+    still_existing,
 )
 from okta_mcp.rbac.families import FAMILY_SCOPES, OFFLINE_ACCESS, SUPPORTED_SCOPES
 from tests.oauth_proxy.conftest import client_of
@@ -44,7 +45,7 @@ def test_a_request_outside_what_the_client_registered_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("scope", "registered", "granted"),
+    ("scope", "kept", "granted"),
     [
         (f"{LOGS} {USERS}", None, (USERS, LOGS)),
         (f"{USERS} {USERS}", None, (USERS,)),
@@ -57,10 +58,10 @@ def test_a_request_outside_what_the_client_registered_is_refused() -> None:
     ],
 )
 def test_a_request_gets_what_it_names_and_the_client_registered(
-    scope: str | None, registered: str | None, granted: tuple[str, ...]
+    scope: str | None, kept: str | None, granted: tuple[str, ...]
 ) -> None:
     """A-15, T-01."""
-    assert requested_scopes(scope, client_of("c", scope=registered)) == granted
+    assert requested_scopes(scope, client_of("c", scope=kept)) == granted
 
 
 @pytest.mark.parametrize(
@@ -84,7 +85,7 @@ def test_a_request_with_scope_gets_no_offline_access_that_it_does_not_name() -> 
 
 @given(st.lists(st.sampled_from([*SUPPORTED_SCOPES, "openid", "x.y"])))
 def test_supported_scopes_come_once_and_in_one_order(names: list[str]) -> None:
-    found = supported(" ".join(names))
+    found = still_existing(names, SUPPORTED_SCOPES)
     assert found == tuple(name for name in SUPPORTED_SCOPES if name in names)
 
 
@@ -111,3 +112,52 @@ def test_nothing_left_for_a_role_is_refused(
 def test_scopes_are_cut_with_the_role(scopes: tuple[str, ...], left: tuple[str, ...]) -> None:
     """A-15."""
     assert cut_with_role(scopes, (USERS, "okta.groups.read")) == left
+
+
+WITH_SERVERS = (*FAMILY_SCOPES, "mcp.time", "mcp.files", OFFLINE_ACCESS)
+
+
+@pytest.mark.parametrize("scope", ["mcp.gone", "mcp.", "mcp.Time", "mcp.time_now", "mcp", "mcp.*"])
+def test_a_server_that_there_is_not_is_no_scope(scope: str) -> None:
+    """A-15."""
+    with pytest.raises(NoScopeLeftError):
+        requested_scopes(scope, client_of("c"), WITH_SERVERS)
+
+
+@pytest.mark.parametrize(
+    ("scope", "kept", "granted"),
+    [
+        ("mcp.time", None, ("mcp.time",)),
+        (f"mcp.files mcp.gone {USERS}", None, (USERS, "mcp.files")),
+        ("mcp.time mcp.files", "mcp.files", ("mcp.files",)),
+        ("mcp.time", f"mcp.time {USERS}", ("mcp.time",)),
+    ],
+)
+def test_a_request_gets_the_servers_that_it_names(
+    scope: str, kept: str | None, granted: tuple[str, ...]
+) -> None:
+    assert requested_scopes(scope, client_of("c", scope=kept), WITH_SERVERS) == granted
+
+
+def test_a_request_without_scope_gets_every_server() -> None:
+    assert requested_scopes(None, client_of("c"), WITH_SERVERS) == tuple(
+        name for name in WITH_SERVERS
+    )
+
+
+@pytest.mark.parametrize(
+    ("scope", "kept"),
+    [
+        ("openid mcp.", ()),
+        ("mcp.later mcp.later", ("mcp.later",)),
+        (f"mcp.later {USERS} email", (USERS, "mcp.later")),
+    ],
+)
+def test_a_registration_keeps_servers_that_may_come(scope: str, kept: tuple[str, ...]) -> None:
+    """A registration lives longer than a configuration."""
+    assert registered(scope) == kept
+
+
+def test_the_scope_of_a_removed_server_is_narrowed_away() -> None:
+    held = (USERS, "mcp.time", "mcp.removed", OFFLINE_ACCESS)
+    assert still_existing(held, WITH_SERVERS) == (USERS, "mcp.time", OFFLINE_ACCESS)

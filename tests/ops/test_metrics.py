@@ -40,7 +40,7 @@ UNCOUNTED = {
     "store.available",
     "store.unavailable",
 }
-LABELS = {"tool", "role", "outcome", "store", "verb", "bucket", "version"}
+LABELS = {"tool", "role", "server", "outcome", "store", "verb", "bucket", "version"}
 
 
 @pytest.fixture
@@ -123,19 +123,31 @@ EVENTS_AND_FIGURES = [
         "tool.called",
         "success",
         {"subject": "list_okta_users", "role": "viewer"},
-        ("tool_calls_total", "success", "viewer", "list_okta_users"),
+        ("tool_calls_total", "success", "viewer", "okta", "list_okta_users"),
     ),
     (
         "tool.called",
         "failure",
         {"subject": "list_okta_users", "role": "viewer", "reason": "rate_limited"},
-        ("tool_calls_total", "rate_limited", "viewer", "list_okta_users"),
+        ("tool_calls_total", "rate_limited", "viewer", "okta", "list_okta_users"),
     ),
     (
         "tool.refused",
         "refused",
         {"subject": "name-of-a-caller"},
-        ("tool_calls_total", "refused", "none", "unknown"),
+        ("tool_calls_total", "refused", "none", "okta", "unknown"),
+    ),
+    (
+        "tool.refused",
+        "refused",
+        {"subject": "time_name-of-a-caller", "server": "time", "role": "viewer"},
+        ("tool_calls_total", "refused", "viewer", "time", "unknown"),
+    ),
+    (
+        "tool.called",
+        "success",
+        {"subject": "time_now", "server": "time", "role": "viewer"},
+        ("tool_calls_total", "success", "viewer", "time", "time_now"),
     ),
     (
         "resource.refused",
@@ -184,7 +196,23 @@ def test_a_call_of_a_tool_is_timed(metrics: Metrics) -> None:
             "milliseconds": 250,
         }
     )
-    assert figures(metrics)["okta_mcp_tool_call_seconds_sum", "list_okta_users"] == 0.25
+    assert figures(metrics)["okta_mcp_tool_call_seconds_sum", "okta", "list_okta_users"] == 0.25
+
+
+def test_a_server_that_invents_tools_fills_no_memory(metrics: Metrics) -> None:
+    for number in range(300):
+        metrics.count_event(
+            {
+                "event": "tool.called",
+                "outcome": "success",
+                "role": "viewer",
+                "server": "time",
+                "subject": f"time_{number}",
+            }
+        )
+    counted = {key[-1]: value for key, value in figures(metrics).items() if "time" in key}
+    assert len(counted) == 101
+    assert counted["unknown"] == 200
 
 
 # --- the store ---
@@ -397,7 +425,7 @@ async def test_a_login_and_a_call_can_be_read_on_the_port_of_its_own_and_only_th
     read = samples(answered.content)
     assert read["okta_mcp_logins_total", "succeeded"] == 1
     assert read["okta_mcp_tokens_total", "issued"] == 1
-    assert read["okta_mcp_tool_calls_total", "success", "viewer", "list_okta_users"] == 1
+    assert read["okta_mcp_tool_calls_total", "success", "viewer", "okta", "list_okta_users"] == 1
     assert read["okta_mcp_okta_requests_total", "users", "success"] >= 1
     assert read["okta_mcp_store_verbs_total", "success", "memory", "take"] >= 1
     assert read["okta_mcp_http_answers_total", "success"] >= 1

@@ -11,9 +11,11 @@ from okta_mcp.pages import (
     Home,
     Pages,
     Problem,
+    ServerView,
     SignedOut,
     SignIn,
     SignOut,
+    Tools,
 )
 from okta_mcp.rbac.families import SUPPORTED_SCOPES
 
@@ -54,6 +56,25 @@ CONSENT = Consent(
     stays_connected=True,
     remembered_seconds=3600,
     form_token="consent-token",
+)
+SERVERS = (
+    ServerView("time", "Time", "tells the time anywhere"),
+    ServerView("files", "Case files", ""),
+)
+CONSENT_WITH_SERVERS = replace(
+    CONSENT,
+    scopes=(*CONSENT.scopes, "mcp.time", "mcp.files"),
+    tools=(*CONSENT.tools, ("Time", ("time_now",))),
+    servers=SERVERS,
+)
+TOOLS = Tools(
+    person_login="nora@northwind.example",
+    role="viewer",
+    families=CONSENT.tools,
+    servers=(
+        replace(SERVERS[0], state="up", tools=("time_now",)),
+        replace(SERVERS[1], state="down", reason="it ended with status 1"),
+    ),
 )
 PROBLEM = Problem(
     title="A title",
@@ -109,6 +130,11 @@ EVERY_PAGE = {
     "sign_in_web": PAGES.sign_in(replace(SIGN_IN, client=WEB)),
     "sign_in_without_client": PAGES.sign_in(SignIn(None, (), "sign-in-token")),
     "consent": PAGES.consent(CONSENT),
+    "consent_with_servers": PAGES.consent(CONSENT_WITH_SERVERS),
+    "sign_in_with_servers": PAGES.sign_in(
+        replace(SIGN_IN, scopes=CONSENT_WITH_SERVERS.scopes, servers=SERVERS)
+    ),
+    "tools": PAGES.tools(TOOLS),
     "consent_private_scheme": PAGES.consent(replace(CONSENT, client=PRIVATE_SCHEME)),
     "error": PAGES.error(PROBLEM),
     "error_without_button": PAGES.error(replace(PROBLEM, button=None)),

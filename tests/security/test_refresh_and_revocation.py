@@ -158,7 +158,7 @@ async def test_a_refresh_token_is_for_its_own_client(
         ({"scope": "okta.users.manage"}, "invalid_scope"),
         ({"scope": "openid"}, "invalid_scope"),
         ({"scope": " "}, "invalid_scope"),
-        ({"scope": "okta.users.read " * 100}, "invalid_scope"),
+        ({"scope": "okta.users.read " * 300}, "invalid_scope"),
         ({"resource": "https://evil.example/mcp"}, "invalid_target"),
         ({"refresh_token": None}, "invalid_request"),
         ({"refresh_token": REFRESH_TOKEN + "A" * 43}, "invalid_grant"),

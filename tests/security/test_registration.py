@@ -72,7 +72,7 @@ BAD_METADATA: list[tuple[str, dict[str, Any]]] = [
     ("R-13", {"client_name": "x" * 129}),
     ("R-13", {"client_uri": "https://client.example/".ljust(2049, "x")}),
     ("R-13", {"contacts": ["ann@client.example"] * 11}),
-    ("R-13", {"scope": "okta.users.read ".ljust(1025, "x")}),
+    ("R-13", {"scope": "okta.users.read ".ljust(4097, "x")}),
     ("R-14", {"logo_uri": "javascript:alert(1)"}),
     ("R-14", {"logo_uri": "data:image/svg+xml,<svg onload=alert(1)>"}),
     ("R-14", {"client_uri": "http://client.example/"}),

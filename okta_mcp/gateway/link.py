@@ -1,0 +1,76 @@
+"""What a session speaks through: a program's pipes or an HTTP endpoint, one message at a time.
+
+`StdioLink` and `HttpLink` are the two; `Session` is the receiver. A link bounds what it reads,
+hands on whole JSON-RPC messages and nothing else, and says once why it is over.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+# Longer texts of a server are cut in logs and errors.
+LONGEST_REASON = 200
+# What may come of no use (not JSON, answers to nothing) in so short a time.
+MOST_USELESS_BYTES = 2 * 1024 * 1024
+USELESS_SECONDS = 10.0
+
+_ID_FIRST = re.compile(rb'\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"id"\s*:\s*(\d{1,18})\s*,')
+_ID_LAST = re.compile(rb'"id"\s*:\s*(\d{1,18})\s*(?:,\s*"jsonrpc"\s*:\s*"2\.0"\s*)?\}\s*\Z')
+
+
+class LinkError(Exception):
+    """The link cannot be used or is over; the text is a cleaned reason for people."""
+
+
+class Receiver(Protocol):
+    """Takes what comes. Neither verb waits or raises."""
+
+    def received(self, message: dict[str, Any]) -> bool:
+        """One message; whether it was of any use."""
+
+    def oversize(self, request_id: int | None) -> None:
+        """The answer to a request was larger than allowed; None if nobody can say to which."""
+
+
+class Link(Protocol):
+    """The way to one server behind. Every verb raises `LinkError`."""
+
+    refresh_seconds: float | None
+    """How often to list again where the server has no way to say that its lists have changed."""
+
+    async def open(self, receiver: Receiver) -> None:
+        """Connect."""
+
+    async def send(self, message: Mapping[str, Any], headers: Mapping[str, str]) -> None:
+        """Hand over one message; over HTTP this ends when everything that answers it has come."""
+
+    async def ended(self) -> str:
+        """Wait until the link is over by itself; the reason."""
+
+    async def close(self) -> None:
+        """End it, and what was started for it; bounded in time."""
+
+
+def written(message: Mapping[str, Any]) -> bytes:
+    """A message as one line of JSON without its end."""
+    return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode(
+        "utf-8", "surrogatepass"
+    )
+
+
+def read(line: bytes | bytearray) -> dict[str, Any] | None:
+    """The JSON-RPC message of a line or body; None for anything else."""
+    if not line.lstrip().startswith(b"{"):
+        return None
+    try:
+        content = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return content if isinstance(content, dict) and content.get("jsonrpc") == "2.0" else None
+
+
+def id_of_oversize(head: bytes, tail: bytes) -> int | None:
+    """The id of an answer too large to be read, from its beginning and its end."""
+    found = _ID_FIRST.match(head) or _ID_LAST.search(tail)
+    return int(found.group(1)) if found else None
