@@ -102,3 +102,8 @@ def test_a_tool_is_told_by_its_title_or_first_sentence() -> None:
         "3 tools",
     ]
     assert output.tools_table([]) == "No tools."
+
+
+def test_a_name_that_is_the_login_is_said_once() -> None:
+    person = {"name": "ann@example.com", "login": "ann@example.com"}
+    assert output.identity_lines({"person": person}).startswith("Person  ann@example.com\n")
