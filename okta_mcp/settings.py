@@ -29,6 +29,7 @@ from okta_mcp.settings_values import (
     BaseUrl,
     CidrList,
     ClientId,
+    HeaderSecret,
     ListenAddress,
     NameList,
     OktaOrigin,
@@ -151,7 +152,7 @@ class Settings(RoleSettings, GatewaySettings, ModeSettings):
     )
     okta_acr_values: AcrValues = Field(default=(), examples=["urn:okta:loa:2fa:any"])
     okta_api_auth: ApiAuth | None = Field(default=None, examples=["ssws"])
-    okta_api_token: Secret | None = Field(default=None, examples=["an Okta API token"])
+    okta_api_token: HeaderSecret | None = Field(default=None, examples=["an Okta API token"])
     okta_api_client_id: Text | None = Field(default=None, examples=["0oa9z8y7x6w5v4u3t2s1"])
     okta_api_private_key_file: Path | None = Field(
         default=None, examples=["/etc/okta-mcp/okta-api.key"]

@@ -121,6 +121,16 @@ ClientId = Annotated[str, BeforeValidator(_not_a_placeholder)]
 Secret = Annotated[SecretStr, Field(min_length=1), BeforeValidator(_not_a_placeholder)]
 
 
+def _header_text(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("must be one word in ASCII, as Okta showed it")
+    return value
+
+
+HeaderSecret = Annotated[Secret, AfterValidator(_header_text)]
+
+
 def _rate(value: str) -> str:
     try:
         limits.parse(value)

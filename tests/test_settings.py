@@ -75,6 +75,8 @@ REFUSED: list[tuple[str, dict[str, str | None]]] = [
     ("OKTA_CLIENT_SECRET", {"OKTA_CLIENT_SECRET": "replace-with-secret"}),
     ("OKTA_API_TOKEN", {"OKTA_API_TOKEN": "replace-with-token"}),
     ("OKTA_API_TOKEN", {"OKTA_API_AUTH": "ssws"}),
+    ("OKTA_API_TOKEN", {"OKTA_API_TOKEN": "00t\u00f6ken"}),
+    ("OKTA_API_TOKEN", {"OKTA_API_TOKEN": "00token\n00token"}),
     ("OKTA_API_AUTH", {"OKTA_API_AUTH": "none"}),
     ("OKTA_API_CLIENT_ID", {"OKTA_API_PRIVATE_KEY_FILE": "/nowhere/key"}),
     ("OKTA_API_CLIENT_ID", {"OKTA_API_AUTH": "service", "OKTA_API_PRIVATE_KEY_FILE": "/x"}),

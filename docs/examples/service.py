@@ -9,6 +9,8 @@ from pathlib import Path
 import httpx
 import jwt
 
+if len(sys.argv) < 5:
+    sys.exit(__doc__)
 url, name, key_file, tool, *arguments = sys.argv[1:]
 claims = {"iss": name, "sub": name, "aud": url, "exp": int(time.time()) + 60}
 claims["jti"] = str(uuid.uuid4())  # an assertion works once

@@ -5,6 +5,7 @@ Called by `connect.py`. Files and forms are those of each assistant's own docume
 """
 
 import json
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +62,11 @@ def _bridged(url: str, machine: Machine) -> Entry:
     return entry
 
 
+def _claude_command(name: str, url: str) -> str:
+    """To be pasted into a shell, which must take both as they are."""
+    return shlex.join(["claude", "mcp", "add", "--transport", "http", name, url])
+
+
 def _connector(_name: str, url: str, _entry: Entry) -> str | None:
     if not url.startswith("https:"):
         return None
@@ -101,7 +107,7 @@ ASSISTANTS: Mapping[str, Assistant] = {
         "mcpServers",
         _http,
         "In Claude Code, in this folder, type /mcp and log in; the browser opens.",
-        lambda name, url, _: f"Or for all folders: claude mcp add --transport http {name} {url}",
+        lambda name, url, _: f"Or for all folders: {_claude_command(name, url)}",
     ),
     "windsurf": Assistant(
         "Windsurf",

@@ -20,8 +20,7 @@ MAX_DESCRIPTION_CHARS = 300
 # What a code of RFC 6749 section 4.1.2.1, or of OpenID Connect, means to the person.
 _DENIALS: Mapping[str, str] = MappingProxyType(
     {
-        "access_denied": "The log-in was turned down: you said no in the browser, or you have no"
-        " access here. The page in the browser says which.",
+        "access_denied": "The log-in was turned down: you said no, or you have no access here.",
         "invalid_scope": "The server does not give what this client asks for.",
         "unauthorized_client": "The server does not let this client log people in.",
         "invalid_request": "The server did not understand the log-in.",
@@ -93,7 +92,10 @@ def code_of(parameters: Mapping[str, list[str]], attempt: Attempt) -> str:
     ):
         raise ForeignAnswerError("The browser's answer belongs to another log-in (wrong state).")
     if iss is not None and iss != attempt.server.issuer:
-        raise ForeignAnswerError(f"The answer comes from {iss}, not from {attempt.server.issuer}.")
+        named = clean(iss, keep_lines=False)[:MAX_DESCRIPTION_CHARS]
+        raise ForeignAnswerError(
+            f"The answer comes from {named}, not from {attempt.server.issuer}."
+        )
     if error:
         raise DeniedError(_denial(error, answer.get("error_description")))
     if iss is None and attempt.server.iss_required:

@@ -180,11 +180,29 @@ async def get_prompt(client: Client, name: str, texts: Sequence[str]) -> GetProm
 
 
 def _unknown(what: str, name: str, known: Iterable[str]) -> ToolError:
-    close = difflib.get_close_matches(name, list(known), n=1)
+    # Names of tools begin alike; less likeness than this leads to something else altogether.
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.8)
     hint = f"Did you mean {close[0]}?" if close else f"The verb `{what}s` lists yours."
     return ToolError(f"There is no {what} {name} for you. {hint}")
 
 
 def _error_text(result: CallToolResult) -> str:
     texts = [part.text for part in result.content if part.type == "text"]
-    return "\n".join(texts) or json.dumps(result.structured_content or "no reason given")
+    if not texts:
+        return json.dumps(result.structured_content or "no reason given")
+    return "\n".join(map(_error_lines, texts))
+
+
+def _error_lines(text: str) -> str:
+    """An error in this project's form, `docs/errors.md`, as sentences; any other text as it is."""
+    try:
+        error = json.loads(text)["error"]
+        lines = [f"{error.pop('message')} ({error.pop('code')})"]
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        return text
+    lines += [f"To do: {error.pop('fix')}"] if error.get("fix") else []
+    # What the message says already, about an expression.
+    said = ("column", "fragment")
+    return "\n".join(
+        [*lines, *(f"{name}: {value}" for name, value in error.items() if name not in said)]
+    )

@@ -8,6 +8,7 @@ that needs it is imported when a verb runs and not for `--help`.
 import asyncio
 import logging
 import os
+import shlex
 import time
 import webbrowser
 from collections.abc import Callable, Coroutine, Iterator, Mapping
@@ -95,7 +96,7 @@ URL_FIRST = "okta_mcp.client.url_first"
 
 def spoken(*words: str, url: str) -> str:
     """The command as the person would type it, from the verb on: `okta-mcp call URL …`."""
-    ctx = click.get_current_context()
+    ctx, url = click.get_current_context(), shlex.quote(url)
     verb = ctx.info_name or ""
     if ctx.parent is not None and ctx.parent.meta.get(URL_FIRST):
         return " ".join([ctx.parent.command_path, url, verb, *words])

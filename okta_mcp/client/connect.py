@@ -8,6 +8,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
@@ -60,6 +61,9 @@ def connect(url: str, client: str, path: Path | None, **options: Any) -> None:
 
     A file that is written keeps all its other entries, and the old one stays beside it.
     """
+    if not urlsplit(url).path.strip("/"):
+        # Nobody is asked here, and assistants do not try another path.
+        click.echo(f"Most servers, this project's too, are at {url.rstrip('/')}/mcp.\n", err=True)
     machine = click.get_current_context().find_object(Machine) or this_machine()
     assistant, name = ASSISTANTS[client], str(options["name"])
     entry, path = assistant.entry(url, machine), path or assistant.file(machine)

@@ -46,9 +46,15 @@ def is_loopback(url: str) -> bool:
 def is_safe_address(url: str, *, server_url: str) -> bool:
     """Whether `url` is https, or plain http on loopback while the MCP server is there too.
 
-    A server on the internet may not point this client at a port of this computer.
+    A server on the internet may not point this client at a port of this computer. A name before
+    the host would have the person take it for the host.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    if parts.username is not None:
+        return False
     if parts.scheme == "https":
         return bool(parts.hostname)
     return parts.scheme == "http" and is_loopback(url) and is_loopback(server_url)

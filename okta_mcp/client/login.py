@@ -92,6 +92,7 @@ async def log_in(
     server = await discover(http, server_url, challenge)
     if wants_more_scope(challenge):
         server = _widened(server, stored)
+    _check_entered(stored, server, client)
     known = _known(stored, server, client)
     if known is None and not client.client_id and server.registration_endpoint is None:
         raise not_registrable(server, browser.callback_port)
@@ -146,6 +147,25 @@ def _verdict(error: ClientError) -> callback_page.Verdict:
     if isinstance(error, ForeignAnswerError):
         return callback_page.not_ours(reason)
     return callback_page.failed(reason)
+
+
+def _check_entered(
+    stored: Login | None, server: AuthorizationServer, client: EnteredClient
+) -> None:
+    """A client is entered at one authorization server: no other may get its id and its secret.
+
+    Raises:
+        LoginError: the MCP server names another one than at the last log-in.
+    """
+    if stored is None or not stored.registration.is_entered:
+        return
+    entered = stored.registration
+    if entered.client_id == client.client_id and entered.issuer != server.issuer:
+        raise LoginError(
+            f"The server now sends log-ins to {server.issuer}; the client {entered.client_id} is"
+            f" one of {entered.issuer}. If whoever runs the server says that this is right, log out"
+            " and log in again."
+        )
 
 
 def _known(

@@ -1,7 +1,7 @@
 """The verbs about the log-in itself: `login`, `status`, `logout`. Mounted by `commands`."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,6 +19,9 @@ from okta_mcp.client.command_line import (
     surroundings,
 )
 
+if TYPE_CHECKING:
+    from mcp.client.client import Client
+
 
 @click.command(cls=Verb)
 @logs_in
@@ -29,11 +32,17 @@ def login(url: str, store_dir: Path | None, as_json: bool, as_csv: bool, **optio
 
     form, store = form_of(as_json=as_json, as_csv=as_csv), login_store(store_dir)
 
-    async def work() -> dict[str, Any] | None:
-        session = open_session(await completed(url, store), store, **options)
-        return await session.run(calls.identity)
+    async def ask(client: "Client") -> tuple[dict[str, Any] | None, bool]:
+        me = await calls.identity(client)
+        return me, bool(me or await calls.list_tools(client))
 
-    me = run(work())
+    async def work() -> tuple[dict[str, Any] | None, bool]:
+        session = open_session(await completed(url, store), store, **options)
+        return await session.run(ask)
+
+    me, has_tools = run(work())
+    if not has_tools:
+        click.echo(output.WITHOUT_TOOLS, err=True)
     if form == "table":
         click.echo(output.identity_lines(me) if me else "Connected.")
     else:

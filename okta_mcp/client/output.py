@@ -29,6 +29,10 @@ _UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 # What people look for first; the rest follows in the server's order.
 _FIRST_COLUMNS = ("id", "login", "name", "label", "email", "type", "status")
 
+WITHOUT_TOOLS = (
+    "The server shows you no tools. If you should have some, ask whoever runs it for a role."
+)
+
 
 def clean(text: str, *, keep_lines: bool = True) -> str:
     """`text` without anything that steers a terminal; line ends and tabs may stay."""
@@ -71,7 +75,11 @@ def identity_lines(identity: Mapping[str, Any]) -> str:
     """Person and role, one line each."""
     person = identity["person"]
     name, login = str(person.get("name") or ""), str(person.get("login") or "")
-    who = f"{name} ({login})" if name and login else name or login or str(person.get("id"))
+    who = (
+        f"{name} ({login})"
+        if name and login and name != login
+        else name or login or str(person.get("id"))
+    )
     lines = [("Person", who), ("Role", str(identity.get("role") or "none"))]
     groups = identity.get("groups")
     if isinstance(groups, list) and groups:

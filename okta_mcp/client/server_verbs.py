@@ -69,6 +69,8 @@ def tools(as_json: bool, as_csv: bool, **options: Any) -> None:
         if me:
             click.echo(output.identity_lines(me) + "\n")
         click.echo(output.tools_table(found, calls.servers_behind(me)))
+    if not found:
+        click.echo(output.WITHOUT_TOOLS, err=True)
 
 
 @click.command(cls=_Call)

@@ -249,15 +249,29 @@ def _cause(error: Exception, server_url: str, http_status: int | None) -> Except
     for leaf in leaves:
         if isinstance(leaf, MCPError):
             status = f" (HTTP {http_status})" if http_status else ""
+            hint = (
+                ". Is the path right? It mostly ends in /mcp" if http_status in (404, 405) else ""
+            )
             return UnreachableError(
-                f"{server_url} does not answer as an MCP server: {leaf}{status}"
+                f"{server_url} does not answer as an MCP server: {leaf}{status}{hint}"
             )
         if isinstance(leaf, ValidationError):
             # Without its own words, which quote what the server sent.
             return UnreachableError(f"{server_url} answered something that is not MCP.")
         if isinstance(leaf, httpx2.HTTPError):
-            return UnreachableError(f"Cannot reach {server_url}: {leaf or type(leaf).__name__}")
+            return _unreachable(server_url, leaf)
     return error
+
+
+def _unreachable(server_url: str, error: httpx2.HTTPError) -> UnreachableError:
+    reason = str(error) or type(error).__name__
+    hint = ""
+    if "WRONG_VERSION_NUMBER" in reason:
+        # What OpenSSL says to an answer in clear.
+        hint = f". The server speaks http there: type http:{server_url.partition(':')[2]}"
+    elif isinstance(error, httpx2.ConnectError) and "SSL" not in reason:
+        hint = ". Does the server run, and are its name and port right?"
+    return UnreachableError(f"Cannot reach {server_url}: {reason}{hint}")
 
 
 def _leaves(error: Exception) -> list[Exception]:

@@ -15,6 +15,9 @@ from pydantic import BaseModel, ValidationError
 from okta_mcp.client.errors import LoginError, UnreachableError
 from okta_mcp.client.store import AuthorizationServer, Registration, Tokens
 
+# A longer one has no end that could be written as a date.
+_LONGEST_LIFETIME_SECONDS = 10 * 365 * 86_400
+
 
 class GrantRefusedError(LoginError):
     """`invalid_grant` and its kin: this code or refresh token is worth nothing any more."""
@@ -121,10 +124,13 @@ async def _token_request(
         raise UnreachableError(
             f"{server.token_endpoint} answered something that is not a token."
         ) from None
+    lifetime = answer.expires_in
+    if lifetime is not None:
+        lifetime = max(0, min(lifetime, _LONGEST_LIFETIME_SECONDS))
     return Tokens(
         access_token=answer.access_token,
         refresh_token=answer.refresh_token,
-        expires_at=None if answer.expires_in is None else asked_at + answer.expires_in,
+        expires_at=None if lifetime is None else asked_at + lifetime,
         scope=answer.scope,
     )
 

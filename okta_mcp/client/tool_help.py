@@ -4,6 +4,7 @@ Called by the verb `call`. All of it is the server's text and is cleaned.
 """
 
 import json
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,8 +34,11 @@ def tool_help(tool: Tool, call: str) -> str:
         )
         if declared.get("description"):
             lines.append(f"      {_line(str(declared['description']))}")
-    example = [f"{name}={_example(properties[name], schema)}" for name in required or ordered[:1]]
-    return "\n".join([*lines, "", "Example:", f"  {_line(' '.join([call, tool.name, *example]))}"])
+    example = [
+        f"{_quoted(name)}={_example(properties[name], schema)}" for name in required or ordered[:1]
+    ]
+    words = " ".join([call, _quoted(tool.name), *example])
+    return "\n".join([*lines, "", "Example:", f"  {_line(words)}"])
 
 
 def _kind(declared: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
@@ -58,9 +62,14 @@ def _need(is_required: bool, declared: Mapping[str, Any]) -> str:
 def _example(declared: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
     choices = declared.get("enum")
     if isinstance(choices, list) and choices:
-        return str(choices[0])
+        return _quoted(str(choices[0]))
     types = declared_types(declared, schema)
     return next((text for kind, text in _EXAMPLES.items() if kind in types), "…")
+
+
+def _quoted(text: str) -> str:
+    """For a shell, into which the example is pasted: it must not run what a server wrote."""
+    return shlex.quote(_line(text))
 
 
 def _line(text: str) -> str:

@@ -29,6 +29,16 @@ class Patience:
     longest_pause: float = 5.0
     resume_pause: float = 1.0
     resumptions: int = 5
+    longest_wish: float = 3600.0
+
+    def before_resuming(self, wish: int | None) -> float:
+        """The pause that a server wishes (`retry` of an event, in milliseconds), within bounds.
+
+        A wish of 0 would have the bridge ask without end.
+        """
+        if wish is None:
+            return self.resume_pause
+        return max(min(wish, self.longest_wish * 1000) / 1000, self.first_pause)
 
 
 class RelayError(ClientError):

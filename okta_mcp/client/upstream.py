@@ -181,7 +181,8 @@ class Upstream:
                         if event.id and event.id != last_id:
                             # It goes on: as many tries again.
                             last_id, left = event.id, self._patience.resumptions
-                        pause = pause if event.retry is None else event.retry / 1000
+                        if event.retry is not None:
+                            pause = self._patience.before_resuming(event.retry)
                         for part in self._transport.parsed(event.data):
                             if await self._hand_on(part, message, first, deliver):
                                 return
@@ -248,8 +249,7 @@ class Upstream:
                         return
                     async for event in events(response):
                         last_id = event.id or last_id
-                        pause = self._patience.resume_pause
-                        pause = pause if event.retry is None else event.retry / 1000
+                        pause = self._patience.before_resuming(event.retry)
                         await self._hand_on_all(event.data)
             except (ClientError, httpx2.HTTPError):
                 # Nobody waits for this stream; whoever asks for something hears what is wrong.

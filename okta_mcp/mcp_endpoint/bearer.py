@@ -38,7 +38,8 @@ class BearerHeader:
         """The token that the request presents; raises `BearerError` 400 or 401."""
         headers = request.headers.getlist("authorization")
         if not headers:
-            raise BearerError(401, "unauthorized", "no credentials", self._challenge)
+            text = "no access token; give this URL to an MCP client, which logs you in"
+            raise BearerError(401, "unauthorized", text, self._challenge)
         if len(headers) > 1:
             raise self._error(400, "invalid_request", "more than one Authorization header")
         scheme, _, token = headers[0].partition(" ")

@@ -102,8 +102,11 @@ class ServiceAssertions:
         self._check_audience(claims.get("aud"))
         _check_times(claims, now)
         jti = claims.get("jti")
-        if not isinstance(jti, str) or not 1 <= len(jti) <= _LONGEST_JTI:
-            raise _refused("assertion_jti", f"jti must be a text of 1 to {_LONGEST_JTI} characters")
+        # Half a surrogate pair, which JSON can write, has no digest.
+        if not isinstance(jti, str) or not 1 <= len(jti) <= _LONGEST_JTI or not jti.isprintable():
+            raise _refused(
+                "assertion_jti", f"jti must be a text of 1 to {_LONGEST_JTI} printable characters"
+            )
         await self._rate.hit_by(signed.service.user_id)
         # Known for as long as the times above would let the same assertion pass again.
         is_first = await self._records.used_assertions.put(

@@ -1,8 +1,9 @@
 """Asking the authorization server what an access token is worth (RFC 7662).
 
 The answer is kept for half a minute and never past the token's end, a refusal for less, by the
-digest of the token and in bounded number; equal questions at the same time are one. Without an
-answer nobody gets in. Source of the fields: okta-facts 1.8.
+digest of the token and in bounded number; equal questions at the same time are one, and of others
+only so many are asked at once. Without an answer nobody gets in. Source of the fields: okta-facts
+1.8.
 """
 
 import asyncio
@@ -27,6 +28,10 @@ from okta_mcp.okta.client_authentication import ClientAuthentication
 KEPT_SECONDS = 30.0
 REFUSAL_KEPT_SECONDS = 5.0
 MOST_KEPT = 10_000
+# Strangers' tokens must not take all connections to Okta, and each refusal must be counted before
+# many more are asked about.
+MOST_ASKED_AT_ONCE = 32
+LONGEST_WAIT_SECONDS = 5.0
 
 log = logging.getLogger("okta_mcp")
 
@@ -54,16 +59,36 @@ class Introspection:
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
         self._running: dict[bytes, asyncio.Future[_Known]] = {}
         self._is_refused = False
+        self._places = asyncio.Semaphore(MOST_ASKED_AT_ONCE)
 
     async def access(self, token: str, before_asking: BeforeAsking) -> Access:
         key = hashlib.sha256(token.encode(errors="surrogateescape")).digest()
-        known = self._known.get(key)
-        if known is None or known.until <= self._expected.now():
-            await before_asking()
-            known = await self._joined(key, token)
+        known = self._still_known(key)
+        if known is None:
+            known = await self._in_turn(key, token, before_asking)
         if isinstance(known.answer, str):
             raise AccessTokenError(known.answer)
         return known.answer
+
+    def _still_known(self, key: bytes) -> _Known | None:
+        known = self._known.get(key)
+        return known if known is not None and known.until > self._expected.now() else None
+
+    async def _in_turn(self, key: bytes, token: str, before_asking: BeforeAsking) -> _Known:
+        try:
+            async with asyncio.timeout(LONGEST_WAIT_SECONDS):
+                await self._places.acquire()
+        except TimeoutError:
+            raise CheckUnavailableError("too many tokens wait to be asked about") from None
+        try:
+            # Whoever went before may have asked about the same, or used the caller's rate up.
+            known = self._still_known(key)
+            if known is None:
+                await before_asking()
+                known = await self._joined(key, token)
+            return known
+        finally:
+            self._places.release()
 
     async def _joined(self, key: bytes, token: str) -> _Known:
         task = self._running.get(key)

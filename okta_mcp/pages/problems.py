@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from okta_mcp.pages.text import NAMELESS, quoted_claim
+from okta_mcp.pages.text import quoted_claim
 from okta_mcp.pages.views import Button, Problem
 
 _ADMINISTRATOR = "Show this page to the administrator of this server."
@@ -20,7 +20,7 @@ _START_AGAIN = "Go back to your assistant and connect again; that starts a fresh
 _UNKNOWN = MappingProxyType(
     {
         "person": "somebody",
-        "client": NAMELESS,
+        "client": "the application that asked",
         "wait": "a minute",
         "organisation": "this server",
         "scopes": "that this server asks for",

@@ -39,6 +39,7 @@ class Script:
     resource: Mapping[str, Any] = field(default_factory=dict)
     documents: frozenset[str] = frozenset({METADATA, f"{RESOURCE}/mcp"})
     challenge: bool = True
+    challenge_url: str = ""
     lifetime_seconds: int = 3600
     token_answer: tuple[int, Any] | None = None
     refresh_answer: tuple[int, Any] | None = None
@@ -137,7 +138,8 @@ class ScriptedServer:
                 return
             await self._guarded(scope, receive, send)
             return
-        challenge = f'Bearer resource_metadata="{self.origin}{RESOURCE}/mcp"'
+        named = self.script.challenge_url or f"{self.origin}{RESOURCE}/mcp"
+        challenge = f'Bearer resource_metadata="{named}"'
         headers = {"WWW-Authenticate": challenge if self.script.challenge else "Bearer"}
         await JSONResponse({"error": "invalid_token"}, 401, headers)(scope, receive, send)
 
@@ -273,6 +275,9 @@ def _okta_like() -> FastMCP:
         """One person by id. With the profile."""
         if user_id == "gone":
             raise ToolError("not_found: no \x1b[2Jsuch person")
+        if user_id == "?":
+            error = {"code": "invalid_argument", "message": "no id", "fix": "look it up"}
+            raise ToolError(json.dumps({"error": {**error, "okta_request_id": "r1"}}))
         return {"id": user_id, "profile": {"login": "ann@example.com"}}
 
     @mcp.resource("user://me", mime_type="application/json")

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from okta_mcp.client.transport import Patience
 from tests.client.raw_server import INITIALIZE, INITIALIZED, Asked, RawServer, Talk, request, result
 
 CHANGED = {"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}
@@ -114,6 +115,15 @@ async def test_what_the_server_says_of_its_own_accord_is_relayed(
     talk.hang_up()
     await talk.ended()
     assert http.asked[0].message == result("s", content=[])
+
+
+@pytest.mark.parametrize(
+    ("wish", "seconds"), [(None, 1.0), (0, 0.25), (249, 0.25), (1500, 1.5), (10**400, 3600.0)]
+)
+def test_a_server_cannot_have_itself_asked_without_end_or_never(
+    wish: int | None, seconds: float
+) -> None:
+    assert Patience().before_resuming(wish) == seconds
 
 
 async def test_the_servers_stream_is_opened_again_where_it_ended(

@@ -1,6 +1,7 @@
 """The verbs as a person or a script runs them: text, streams and exit status."""
 
 import json
+import shlex
 import socket
 import subprocess
 import sys
@@ -8,10 +9,12 @@ from collections.abc import Callable
 
 import pytest
 from click.testing import CliRunner, Result
+from mcp_types import Tool
 
 from okta_mcp.client import login as login_module
 from okta_mcp.client.commands import client_command, verbs
 from okta_mcp.client.store import Login
+from okta_mcp.client.tool_help import tool_help
 from tests.client.conftest import FollowingBrowser
 from tests.client.scripted import ScriptedServer
 from tests.vocabulary.processes import free_port
@@ -55,6 +58,7 @@ def test_a_server_that_is_down_is_a_connection_failure(run: Run) -> None:
     result = run("tools", url=url)
     assert result.exit_code == 3
     assert f"Cannot reach {url}" in result.stderr
+    assert "Does the server run, and are its name and port right?" in result.stderr
     assert "Traceback" not in result.stderr
 
 
@@ -62,12 +66,34 @@ def test_a_server_that_is_not_mcp_is_a_connection_failure(run: Run, server: Scri
     result = run("tools", url=f"{server.origin}/nothing")
     assert result.exit_code == 3
     assert "does not answer as an MCP server: Not Found (HTTP 404)" in result.stderr
+    assert "It mostly ends in /mcp" in result.stderr
+
+
+def test_https_to_a_server_without_is_told_what_to_type(run: Run, server: ScriptedServer) -> None:
+    result = run("tools", url=server.url.replace("http:", "https:"))
+    assert result.exit_code == 3
+    assert f"type {server.url}" in result.stderr
 
 
 def test_an_unknown_tool_is_a_tool_error_with_a_suggestion(run: Run) -> None:
     result = run("call", "list_okta_user")
     assert result.exit_code == 1
     assert "Did you mean list_okta_users?" in result.stderr
+
+
+def test_a_tool_of_another_name_is_not_suggested(run: Run) -> None:
+    result = run("call", "list_okta_zones")
+    assert (
+        "There is no tool list_okta_zones for you. The verb `tools` lists yours." in result.stderr
+    )
+
+
+def test_an_error_of_this_projects_form_is_told_in_sentences(run: Run) -> None:
+    result = run("call", "get_okta_user", "user_id=?")
+    assert result.exit_code == 1
+    assert "get_okta_user: no id (invalid_argument)\nTo do: look it up\nokta_request_id: r1" in (
+        result.stderr
+    )
 
 
 def test_a_tool_error_goes_to_stderr_without_its_escape_sequences(run: Run) -> None:
@@ -82,7 +108,7 @@ def test_a_tool_error_goes_to_stderr_without_its_escape_sequences(run: Run) -> N
         (("resources", "table://nobody"), 1, "The verb `resources` lists yours"),
         (("resources", "user://me", "--csv", "--json"), 64, "Choose one"),
         (("resources", "person://ann", "--csv"), 64, "has no rows for CSV"),
-        (("prompts", "lock"), 1, "There is no prompt lock for you. Did you mean look?"),
+        (("prompts", "looks"), 1, "There is no prompt looks for you. Did you mean look?"),
         (("prompts", "look"), 64, "The prompt needs login=…"),
         (("prompts", "look", "login=ann", "name=x"), 64, "The prompt has no argument name"),
         (("call", "get_okta_user"), 64, "The tool needs user_id=…"),
@@ -239,6 +265,16 @@ def test_a_tool_says_what_it_takes(run: Run, server: ScriptedServer) -> None:
         "Example:\n"
         f"  client {server.url} call list_okta_users q=…\n"
     )
+
+
+def test_a_tools_example_runs_nothing_that_a_server_wrote_into_it() -> None:
+    names = ["a;id", "kind"]
+    properties = {"a;id": {"type": "string"}, "kind": {"enum": ["$(id)\nid"]}}
+    schema = {"type": "object", "properties": properties, "required": names}
+    shown = tool_help(Tool(name="get|id", input_schema=schema), "okta-mcp call URL")
+    words = shlex.split(shown.rpartition("\n")[2])
+    assert words == ["okta-mcp", "call", "URL", "get|id", "a;id=…", "kind=$(id) id"]
+    assert shown.endswith("'get|id' 'a;id'=… kind='$(id) id'")
 
 
 def test_a_tools_example_holds_what_is_required(run: Run, server: ScriptedServer) -> None:

@@ -1,6 +1,7 @@
 """What `connect` prints and writes, for each assistant; a person's file is never made worse."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +178,19 @@ def test_a_way_without_a_file_is_named(tmp_path: Path, client: str, other_way: s
     assert other_way in run(tmp_path, "--client", client).stderr
 
 
+def test_a_command_to_paste_is_one_command(tmp_path: Path) -> None:
+    url, name = f"{URL}?a=1&b=$(id);'", "my okta"
+    printed = run(tmp_path, "--client", "claude-code", "--name", name, url=url).stderr
+    line = printed.partition("for all folders: ")[2].partition("\n")[0]
+    assert shlex.split(line) == ["claude", "mcp", "add", "--transport", "http", name, url]
+
+
 def test_a_local_url_gets_no_connector_of_the_web(tmp_path: Path) -> None:
     printed = run(tmp_path, "--client", "claude-desktop", url="http://localhost:3001/mcp")
     assert "custom connector" not in printed.stderr
+
+
+def test_a_url_without_a_path_is_told_where_servers_mostly_are(tmp_path: Path) -> None:
+    answer = run(tmp_path, "--client", "cursor", url="https://mcp.acme.example")
+    assert "are at https://mcp.acme.example/mcp." in answer.stderr
+    assert "are at" not in run(tmp_path, "--client", "cursor").stderr

@@ -10,7 +10,7 @@ from click.testing import Result
 from okta_mcp.client.callback import entered_address
 from okta_mcp.client.store import LoginStore
 from tests.client.conftest import Clock, FollowingBrowser
-from tests.client.scripted import RESOURCE, ScriptedServer
+from tests.client.scripted import METADATA, RESOURCE, ScriptedServer
 from tests.vocabulary.processes import free_port
 
 Run = Callable[..., Result]
@@ -119,6 +119,23 @@ def test_a_refresh_without_the_secret_names_the_variable_and_keeps_the_login(
     assert "OKTA_MCP_CLIENT_SECRET" in result.stderr
     assert run("tools", secret=SECRET).exit_code == 0
     assert len(okta.asked("refresh_token")) == 1
+
+
+def test_the_id_and_secret_of_a_client_go_to_no_other_authorization_server(
+    log_in: Run, okta: ScriptedServer, browser: FollowingBrowser
+) -> None:
+    okta.script.entered = {"0oa1": SECRET}
+    assert log_in(secret=SECRET).exit_code == 0
+    okta.access_tokens.clear()
+    okta.refresh_tokens.clear()
+    okta.script.documents = frozenset({f"{RESOURCE}/mcp", METADATA})
+    okta.script.resource = {"authorization_servers": [okta.origin]}
+    asked = len(okta.asked("authorize"))
+    result = log_in(secret=SECRET)
+    assert result.exit_code == 2
+    assert f"sends log-ins to {okta.origin}" in result.stderr
+    assert len(okta.asked("authorize")) == asked
+    assert len(browser.urls) == 1
 
 
 def test_there_is_no_option_for_the_secret(run: Run, okta: ScriptedServer) -> None:

@@ -35,6 +35,10 @@ def _without(name: str) -> Callable[[dict[str, str]], dict[str, str]]:
         (lambda good: {"error": "access_denied", "state": "another"}, "wrong state"),
         (_without("state"), "wrong state"),
         (lambda good: {**good, "iss": "https://evil.example"}, "comes from https://evil.example"),
+        (
+            lambda _: {"error": "any", "iss": "\n".join(["Error:", "x" * 900])},
+            f"comes from Error: {'x' * 293}, not",
+        ),
         (_without("iss"), "no iss"),
         (_without("code"), "holds no code"),
         (lambda good: [*good.items(), ("code", "second")], "names a parameter twice"),
@@ -87,6 +91,10 @@ def test_login_ends_when_nobody_comes_back(
         ({"code_challenge_methods_supported": None}, "does not offer PKCE"),
         ({"token_endpoint": "http://10.0.0.1/token"}, "unsafe address: http://10.0.0.1/token"),
         ({"authorization_endpoint": "javascript:alert(1)"}, "has no metadata"),
+        (
+            {"authorization_endpoint": "https://acme.okta.com@evil.example/"},
+            "unsafe address: https://acme.okta.com@evil.example/",
+        ),
     ],
 )
 def test_login_is_refused_when_the_authorization_server_is_not_to_be_trusted(
@@ -116,6 +124,15 @@ def test_login_is_refused_when_the_resource_metadata_points_elsewhere(
     result = run("login")
     assert result.exit_code == 2
     assert reason in result.stderr
+
+
+def test_login_is_refused_when_the_challenge_names_no_address(
+    run: Run, server: ScriptedServer
+) -> None:
+    server.script.challenge_url = "https://[::1"
+    result = run("login")
+    assert result.exit_code == 2
+    assert "unsafe address for its metadata: https://[::1" in result.stderr
 
 
 @pytest.mark.parametrize("path", [METADATA, f"{RESOURCE}/mcp"])

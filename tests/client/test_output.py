@@ -117,3 +117,8 @@ def test_tools_of_servers_behind_stand_apart_with_their_state() -> None:
     assert "time_now" not in own
     assert "time_now" in of_time
     assert of_files == "it ended)\n\nNo tools."
+
+
+def test_a_name_that_is_the_login_is_said_once() -> None:
+    person = {"name": "ann@example.com", "login": "ann@example.com"}
+    assert output.identity_lines({"person": person}).startswith("Person  ann@example.com\n")

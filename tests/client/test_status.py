@@ -49,6 +49,17 @@ def test_an_expired_login_that_cannot_be_renewed_is_not_usable(
     assert ", which is over" in result.stdout
 
 
+@pytest.mark.parametrize("lifetime_seconds", [10**12, 10**400])
+def test_a_lifetime_beyond_all_bounds_can_be_shown(
+    run: Run, server: ScriptedServer, lifetime_seconds: int
+) -> None:
+    server.script.lifetime_seconds = lifetime_seconds
+    assert run("login").exit_code == 0
+    result = run("status")
+    assert result.exit_code == 0
+    assert "Until   20" in result.stdout
+
+
 def test_a_damaged_file_is_said(run: Run, server: ScriptedServer, store: LoginStore) -> None:
     run("login")
     store.path(server.url).write_bytes(b"{")

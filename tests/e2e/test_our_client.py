@@ -172,7 +172,7 @@ async def test_a_person_without_a_role_ends_the_client_at_once(
     await browser.close()
     _, errors = await asyncio.wait_for(process.communicate(), 30)
     assert process.returncode == 2
-    assert "you have no access here. The page in the browser says which." in errors.decode()
+    assert "you said no, or you have no access here. It said:" in errors.decode()
     assert (
         "none of the person's groups gives access to this server (access_denied)" in errors.decode()
     )

@@ -181,6 +181,7 @@ BAD: list[tuple[str, Make, str]] = [
     ("no jti", with_claims(jti=None), "assertion_jti"),
     ("an empty jti", with_claims(jti=""), "assertion_jti"),
     ("a long jti", with_claims(jti="x" * 257), "assertion_jti"),
+    ("half a character as jti", with_claims(jti="\ud800"), "assertion_jti"),
 ]
 
 

@@ -225,6 +225,45 @@ async def test_equal_questions_at_the_same_time_are_one(issuer: CustomIssuer) ->
     assert issuer.asked.count("v1/introspection") == 1
 
 
+async def test_a_flood_of_tokens_asks_about_few_at_once_and_counts_before_the_next(
+    issuer: CustomIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(introspection, "MOST_ASKED_AT_ONCE", 2)
+    issuer.gate = asyncio.Event()
+    may_ask = True
+
+    async def while_allowed() -> None:
+        if not may_ask:
+            raise PermissionError
+
+    check = issuer.check("introspection")
+    flood = [
+        asyncio.create_task(check.access(access_token(jti=f"AT.{number}"), while_allowed))
+        for number in range(9)
+    ]
+    await issuer.is_asked.wait()
+    may_ask = False
+    issuer.gate.set()
+    ends = await asyncio.gather(*flood, return_exceptions=True)
+    assert sum(isinstance(end, PermissionError) for end in ends) == 7
+    assert issuer.asked.count("v1/introspection") == 2
+
+
+async def test_nobody_waits_for_long_behind_a_flood(
+    issuer: CustomIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(introspection, "MOST_ASKED_AT_ONCE", 1)
+    monkeypatch.setattr(introspection, "LONGEST_WAIT_SECONDS", 0)
+    issuer.gate = asyncio.Event()
+    check = issuer.check("introspection")
+    first = asyncio.create_task(check.access(access_token(), unasked))
+    await issuer.is_asked.wait()
+    with pytest.raises(CheckUnavailableError):
+        await check.access(access_token(jti="AT.two"), unasked)
+    issuer.gate.set()
+    assert (await first).user_id == ANN
+
+
 async def test_okta_is_not_asked_where_it_must_not_be(issuer: CustomIssuer) -> None:
     async def forbidden() -> None:
         raise PermissionError

@@ -56,7 +56,7 @@ class OffboardingCheck:
         return [
             okta_tool(
                 self.offboarding_check,
-                title="Offboarding check",
+                title="Check of a leaver",
                 description=(
                     "What a person who has left still has: account, groups, applications,"
                     " factors, devices, administrator roles, API tokens, and use of the account"
