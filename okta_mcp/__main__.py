@@ -12,6 +12,12 @@ import click
 from okta_mcp import __version__
 
 
+class _UnknownVerbError(click.UsageError):
+    """Wrong usage in the client's words (EX_USAGE), because most verbs are the client's."""
+
+    exit_code = 64
+
+
 class _Verbs(click.Group):
     """Imports a verb's module only when the verb is used: `--help` loads no web server."""
 
@@ -44,7 +50,7 @@ class _Verbs(click.Group):
             close = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
             hint = f" Did you mean {close[0]}?" if close else ""
             verbs = ", ".join(self.list_commands(ctx))
-            raise click.UsageError(f"There is no verb {args[0]}.{hint} Verbs: {verbs}.", ctx)
+            raise _UnknownVerbError(f"There is no verb {args[0]}.{hint} Verbs: {verbs}.", ctx)
         return super().resolve_command(ctx, args)
 
 

@@ -16,7 +16,7 @@ from okta_mcp.__main__ import main
 )
 def test_an_unknown_verb_is_answered_with_the_closest(typed: str, said: str) -> None:
     answer = CliRunner().invoke(main, [typed])
-    assert answer.exit_code == 2
+    assert answer.exit_code == 64
     assert f"There is no verb {typed}." in answer.stderr
     assert said in answer.stderr
 

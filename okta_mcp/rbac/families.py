@@ -5,6 +5,7 @@ metadata and the policy all read this one table. `offline_access` is not a famil
 not what.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 OFFLINE_ACCESS = "offline_access"
@@ -14,6 +15,7 @@ OFFLINE_ACCESS = "offline_access"
 class Family:
     """One scope: `title` names it in a list, `sentence` completes "It can ..." on a page.
 
+    `addition` is true only for who has one of the tools `added_by`, all that show such a thing.
     `server` names the server behind the gateway that it stands for, empty for a family of Okta's.
     """
 
@@ -21,6 +23,12 @@ class Family:
     title: str
     sentence: str
     server: str = ""
+    addition: str = ""
+    added_by: frozenset[str] = frozenset()
+
+    def sentence_for(self, tools: Collection[str]) -> str:
+        """The sentence for somebody who has these tools of the family and of the others."""
+        return self.sentence + (self.addition if self.added_by.intersection(tools) else "")
 
     @property
     def inline(self) -> str:
@@ -29,11 +37,18 @@ class Family:
         return self.title if is_name else self.title[0].lower() + self.title[1:]
 
 
+_SHOW_FACTORS = frozenset(
+    "list_okta_user_factors mfa_posture_report offboarding_check explain_user_app_access"
+    " list_okta_admins".split()
+)
+
 FAMILIES: tuple[Family, ...] = (
     Family(
         "okta.users.read",
         "People",
-        "look up people: their profile, status, groups, applications and sign-in factors",
+        "look up people: their profile, status, groups and applications",
+        addition=", and their sign-in factors",
+        added_by=_SHOW_FACTORS,
     ),
     Family("okta.groups.read", "Groups", "look up groups and who belongs to them"),
     Family("okta.apps.read", "Applications", "look up applications and who is assigned to them"),

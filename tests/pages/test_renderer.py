@@ -293,6 +293,16 @@ def test_consent_lists_the_granted_families_and_no_other() -> None:
         assert (family.sentence in text) == (family.scope in CONSENT.scopes)
 
 
+@pytest.mark.parametrize(
+    ("tool", "said"), [("list_okta_users", False), ("list_okta_user_factors", True)]
+)
+def test_consent_names_sign_in_factors_to_whom_a_tool_shows_them_only(
+    tool: str, said: bool
+) -> None:
+    page = PAGES.consent(replace(CONSENT, tools=(("People", (tool,)),)))
+    assert ("sign-in factors" in Document(page).plain_sight()) is said
+
+
 def test_scope_in_no_table_is_shown_and_not_hidden() -> None:
     html = PAGES.consent(replace(CONSENT, scopes=("okta.users.read", "mcp.tickets")))
     assert "use what mcp.tickets covers" in Document(html).plain_sight()
