@@ -1,7 +1,8 @@
 """An MCP server with a login of its own, in one process with the tests, that misbehaves to order.
 
-`ScriptedServer` answers on a loopback socket: `/mcp` asks for a token, `/open/mcp` does not. Its
-`script` says how the next answers differ from right ones; `requests` is what it was asked.
+`ScriptedServer` answers on a loopback socket: `/mcp` asks for a token, `/open/mcp` does not,
+and `/empty/mcp` has no tools. Its `script` says how the next answers differ from right ones;
+`requests` is what it was asked.
 """
 
 import base64
@@ -64,10 +65,12 @@ class ScriptedServer:
         self.origin = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self.url = f"{self.origin}/mcp"
         self.open_url = f"{self.origin}/open/mcp"
+        self.empty_url = f"{self.origin}/empty/mcp"
         self.reset()
-        self._guarded, self._open = (
+        self._guarded, self._open, self._empty = (
             _okta_like().http_app(**_STATELESS),
             _bare().http_app(**_STATELESS),
+            FastMCP("empty").http_app(**_STATELESS),
         )
         config = uvicorn.Config(self._app(), log_level="critical", ws="none")
         self._uvicorn = uvicorn.Server(config)
@@ -101,6 +104,7 @@ class ScriptedServer:
             async with (
                 self._guarded.router.lifespan_context(self._guarded),
                 self._open.router.lifespan_context(self._open),
+                self._empty.router.lifespan_context(self._empty),
             ):
                 yield
 
@@ -108,6 +112,7 @@ class ScriptedServer:
             routes=[
                 Route("/mcp", endpoint=_Endpoint(self._mcp)),
                 Route("/open/mcp", endpoint=_Endpoint(self._open)),
+                Route("/empty/mcp", endpoint=_Endpoint(self._empty)),
                 Route("/.well-known/{rest:path}", self._well_known),
                 Route("/oauth2/default/.well-known/{rest:path}", self._well_known),
                 *(

@@ -163,6 +163,15 @@ def test_a_server_without_login_and_identity_shows_its_tools_only(
     assert run("login", url=server.open_url).stdout == "Connected.\n"
 
 
+@pytest.mark.parametrize("verb", ["login", "tools"])
+def test_a_person_without_tools_is_told_what_to_do(
+    run: Run, server: ScriptedServer, verb: str
+) -> None:
+    result = run(verb, url=server.empty_url)
+    assert result.exit_code == 0
+    assert "ask whoever runs it for a role" in result.stderr
+
+
 def test_tools_as_json(run: Run) -> None:
     document = json.loads(run("--json").stdout)
     assert document["person"]["login"] == "ann@example.com"
