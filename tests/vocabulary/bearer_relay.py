@@ -51,9 +51,8 @@ async def bearer_relay(server_url: str, access_token: str) -> AsyncIterator[str]
     app = Starlette(routes=[Route("/mcp", relayed, methods=["GET", "POST", "DELETE", "OPTIONS"])])
     config = uvicorn.Config(app, host="localhost", port=port, log_level="error", lifespan="off")
     relay = uvicorn.Server(config)
-    async with httpx.AsyncClient(timeout=60, verify=PLAIN) as http:
-        async with _serving(relay):
-            yield f"http://{here}/mcp"
+    async with httpx.AsyncClient(timeout=60, verify=PLAIN) as http, _serving(relay):
+        yield f"http://{here}/mcp"
 
 
 @contextlib.asynccontextmanager

@@ -2,8 +2,8 @@
 
 The one table of its kind: the environments install from it. tests/e2e/test_clients.py and
 tests/chromium/test_inspector.py run the clients line by line, and `python -m tests.clients --write`
-puts the lines that passed into README.md and docs/clients.md; tests/e2e/test_gateway_real_servers.py
-puts the servers behind the gateway.
+puts the lines that passed into README.md and docs/clients.md. The servers are put behind the
+gateway by tests/e2e/test_gateway_real_servers.py.
 """
 
 from dataclasses import dataclass
