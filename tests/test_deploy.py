@@ -32,6 +32,7 @@ DEPLOY = CHECKOUT / "docs" / "deploy"
 COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
 NGINX_CONF = (DEPLOY / "nginx.conf").read_text(encoding="utf-8")
 UNIT = (DEPLOY / "okta-mcp.service").read_text(encoding="utf-8")
+DROP_IN = (DEPLOY / "gateway.conf").read_text(encoding="utf-8")
 SETTINGS = {name.upper() for name in Settings.model_fields}
 NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
 SYSTEMD_ANALYZE = shutil.which("systemd-analyze")
@@ -214,12 +215,18 @@ def test_the_unit_starts_a_command_of_ours_as_a_user_of_its_own() -> None:
     assert "useradd --system" in (DEPLOY / "README.md").read_text(encoding="utf-8")
 
 
-def test_systemd_understands_every_line_of_the_unit_and_finds_it_hardened(tmp_path: Path) -> None:
+@pytest.mark.parametrize("drop_in", ["", DROP_IN], ids=["alone", "with the gateway"])
+def test_systemd_understands_every_line_of_the_unit_and_finds_it_hardened(
+    tmp_path: Path, drop_in: str
+) -> None:
     if SYSTEMD_ANALYZE is None:
         assert not os.environ.get("CI"), "CI installs systemd"
         pytest.skip("systemd-analyze is not installed (Debian: apt-get install systemd)")
     copy = tmp_path / "okta-mcp.service"
     copy.write_text(UNIT.replace("/opt/okta-mcp/bin/okta-mcp", shutil.which("true") or ""))
+    beside = tmp_path / "okta-mcp.service.d"
+    beside.mkdir()
+    (beside / "gateway.conf").write_text(drop_in)
     verified = subprocess.run(
         [SYSTEMD_ANALYZE, "verify", copy], capture_output=True, text=True, check=False
     )

@@ -109,6 +109,9 @@ def _wrong_tool(tool: dict[str, Any]) -> str:
         return "its input schema is no JSON schema of an object"
     if not isinstance(schema.get("properties", {}), dict):
         return "the properties of its input schema are no object"
+    execution = tool.get("execution")
+    if isinstance(execution, dict) and execution.get("taskSupport") == "required":
+        return "it runs as a task only, and tasks are not spoken with servers behind"
     output = tool.get("outputSchema")
     if output is not None and (not isinstance(output, dict) or output.get("type") != "object"):
         return "its output schema is no JSON schema of an object"

@@ -32,6 +32,7 @@ _MEANINGS = {
     404: "has nothing at its url",
     405: "does not speak MCP at its url",
 }
+_FORGOTTEN = "does not know the session any more"
 _log = logging.getLogger(__name__)
 
 
@@ -78,6 +79,9 @@ class HttpLink:
             response = await self._http.send(request, stream=True)
             try:
                 if not (is_request and await self._answered(response, message)):
+                    if await self._is_forgotten(response.status_code):
+                        self._end(_FORGOTTEN)
+                        raise LinkError(_FORGOTTEN)
                     self._check_status(response)
                     if is_request:
                         raise LinkError("ended its answer before its end")
@@ -176,13 +180,23 @@ class HttpLink:
             if useless > MOST_USELESS_BYTES:
                 raise _TooLargeError
 
+    async def _is_forgotten(self, status: int) -> bool:
+        """Whether the server has lost the session. 404 says so; many say it with 400, which may
+        also be about the one request, so a ping is asked for its status."""
+        if _SESSION not in self._headers or status not in (400, 404):
+            return False
+        if status == 404:
+            return True
+        ping = written({"jsonrpc": "2.0", "id": "known", "method": "ping"})
+        request = self._request("POST", f"{_JSON}, {_EVENTS}", {}, ping)
+        response = await self._http.send(request, stream=True)
+        await response.aclose()
+        return response.status_code in (400, 404)
+
     def _check_status(self, response: httpx.Response) -> None:
-        status = response.status_code
         if response.is_success:
             return
-        if status == 404 and _SESSION in self._headers:
-            self._end("does not know the session any more")
-            raise LinkError("does not know the session any more")
+        status = response.status_code
         meaning = "leads to another address" if response.is_redirect else _MEANINGS.get(status)
         raise LinkError(f"answered HTTP {status}" + (f": it {meaning}" if meaning else ""))
 
@@ -198,11 +212,13 @@ class HttpLink:
         """The server's own stream, where it has one: it says that its lists have changed."""
         pause = _FIRST_PAUSE_SECONDS
         while not self._over.done():
-            with contextlib.suppress(httpx.HTTPError, _TooLargeError):
+            try:
                 response = await self._http.send(self._request("GET", _EVENTS, {}), stream=True)
                 try:
                     kind = response.headers.get("content-type", "")
                     if not response.is_success or not kind.startswith(_EVENTS):
+                        if await self._is_forgotten(response.status_code):
+                            self._end(_FORGOTTEN)
                         return
                     self.refresh_seconds = None
                     async for body in self._events(response):
@@ -210,6 +226,11 @@ class HttpLink:
                         pause = _FIRST_PAUSE_SECONDS
                 finally:
                     await response.aclose()
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                # Nobody need call it to find out that it is gone.
+                self._end(_reason(error))
+            except (httpx.HTTPError, _TooLargeError) as error:
+                _log.debug("server %s: %s", self._server.name, type(error).__name__)
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
 

@@ -141,14 +141,15 @@ async def test_a_server_that_is_not_there_is_down_and_comes_when_it_comes(
         await eventually(lambda: upstream.state.name == "down")
 
 
+@pytest.mark.parametrize("status", [400, 404])
 async def test_a_session_that_the_server_has_forgotten_is_begun_anew(
-    recorder: Recorder, http: httpx.AsyncClient
+    recorder: Recorder, http: httpx.AsyncClient, status: int
 ) -> None:
     recorder.session_id = "the-first"
     async with _running(recorder, http) as upstream:
         await said(upstream, "echo")
         assert recorder.headers[-1]["mcp-session-id"] == "the-first"
-        recorder.status = 404
+        recorder.status = status
         with pytest.raises(ServerError, match="does not know the session"):
             await said(upstream, "echo")
         await eventually(lambda: upstream.state.name == "down")
