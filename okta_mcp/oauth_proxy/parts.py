@@ -27,7 +27,7 @@ from okta_mcp.pages import Pages
 from okta_mcp.rbac.policy import Policy
 from okta_mcp.rbac.roles import LiveRoles
 from okta_mcp.serving.core import Core, core, live_roles, offer
-from okta_mcp.serving.okta_access import okta_access, okta_login, private_key
+from okta_mcp.serving.okta_access import okta_access, okta_login
 from okta_mcp.serving.workers import Worker
 from okta_mcp.settings import Settings
 from okta_mcp.stores.sealing import signing_keys
@@ -66,8 +66,7 @@ def assembled(
     """All parts of one server process."""
     shared = core(settings, now, sandbox_url, worker)
     secrets, sealer, records, rates = shared.secrets, shared.sealer, shared.records, shared.rates
-    audit, http = shared.audit, shared.http
-    key = private_key(settings)
+    audit, http, key = shared.audit, shared.http, shared.key
     cookies = Cookies(is_https=settings.is_https)
     login = okta_login(settings, http, key, now)
     # A grant can begin at the end of a session, and still needs it at its own end.
@@ -125,6 +124,7 @@ def assembled(
         settings=settings,
         now=now,
         secrets=secrets,
+        key=key,
         sealer=sealer,
         audit=audit,
         meter=shared.meter,

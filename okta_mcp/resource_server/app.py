@@ -34,7 +34,7 @@ from okta_mcp.serving.core import Core, core, live_roles, offer
 from okta_mcp.serving.gateway_running import running_gateway
 from okta_mcp.serving.health import HealthEndpoint
 from okta_mcp.serving.mcp_route import mcp_route
-from okta_mcp.serving.okta_access import authentication, own_api, private_key
+from okta_mcp.serving.okta_access import authentication, own_api
 from okta_mcp.serving.sweep import swept
 from okta_mcp.serving.workers import Worker
 from okta_mcp.settings import Settings
@@ -117,8 +117,7 @@ def _check(shared: Core, server: AuthorizationServer) -> TokenCheck:
     expected = Expected(server.issuer, settings.okta_oauth_audience or "", shared.now)
     if settings.okta_token_check == "jwks":  # noqa: S105 - the name of a check
         return SignatureCheck(server, expected)
-    key = private_key(settings)
-    return Introspection(server, authentication(settings, key, shared.now), expected)
+    return Introspection(server, authentication(settings, shared.key, shared.now), expected)
 
 
 def _metadata_routes(shared: Core) -> list[Route]:

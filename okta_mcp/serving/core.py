@@ -19,6 +19,7 @@ from okta_mcp.audit.writer import Audit, AuditFileError
 from okta_mcp.inventory import Inventory, inventory, policy_for
 from okta_mcp.mcp_endpoint.report_shelf import StoredShelf
 from okta_mcp.okta.api import OktaApi
+from okta_mcp.okta.client_key import ClientKey
 from okta_mcp.okta.directory import Directory
 from okta_mcp.rbac.policy import Policy
 from okta_mcp.rbac.policy_file import groups_by_role
@@ -26,6 +27,7 @@ from okta_mcp.rbac.principal import current_principal
 from okta_mcp.rbac.roles import LiveRoles, RoleDecision, RoleMapping
 from okta_mcp.serving.gateway_configuration import behind_of, configured_servers, mismatches
 from okta_mcp.serving.metering import Unmetered, metering
+from okta_mcp.serving.okta_access import private_key
 from okta_mcp.serving.okta_counts import StoredCounts
 from okta_mcp.serving.rates import Rates
 from okta_mcp.serving.refusals import Refusals
@@ -55,6 +57,7 @@ class Core:
     settings: Settings
     now: Callable[[], float]
     secrets: Secrets
+    key: ClientKey | None
     sealer: Sealer
     audit: Audit
     meter: Unmetered
@@ -92,6 +95,8 @@ def core(
     worker: Worker | None = None,
 ) -> Core:
     """The shared parts of one server process."""
+    # First, because a key that cannot be used ends the start: nothing has been opened by then.
+    key = private_key(settings)
     secrets = _secrets(settings)
     audit = Audit(settings.audit_log, now, position=worker.audit_position if worker else None)
     meter = metering(settings, process=worker.number if worker else 1)
@@ -106,6 +111,7 @@ def core(
         settings=settings,
         now=now,
         secrets=secrets,
+        key=key,
         sealer=Sealer(secrets, "sealing"),
         audit=audit,
         meter=meter,

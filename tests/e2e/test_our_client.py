@@ -152,6 +152,8 @@ async def _started(
         cwd=CHECKOUT,
         stdout=asyncio.subprocess.PIPE,
         stderr=stderr,
+        # A shell in which the tests run in the background has its programs ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
