@@ -21,6 +21,9 @@ _LONGEST_URI = 1024
 _LONGEST_TEXT = 4096
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./")
 
+# What tells things of a kind apart, where it is not their name.
+_NAMED_BY = {"resources": "uri", "resourceTemplates": "uriTemplate"}
+
 # Why a thing cannot be offered; empty if it can.
 _Check = Callable[[dict[str, Any]], str]
 
@@ -52,7 +55,8 @@ async def read_catalogue(session: Session, *, seconds: float) -> Catalogue:
             return []
         if len(things) > MOST_THINGS:
             left_out.add(f"{key} beyond the first {MOST_THINGS}")
-        return list(_usable(things[:MOST_THINGS], check, left_out))
+        named = _NAMED_BY.get(key, "name")
+        return list(_usable(things[:MOST_THINGS], check, left_out, named))
 
     return Catalogue(
         tools=tuple(await listed("tools/list", "tools", "tools", _wrong_tool)),
@@ -83,13 +87,15 @@ async def _pages(session: Session, method: str, key: str, seconds: float) -> lis
     return things
 
 
-def _usable(things: list[Any], check: _Check, left_out: set[str]) -> Iterable[dict[str, Any]]:
+def _usable(
+    things: list[Any], check: _Check, left_out: set[str], named: str
+) -> Iterable[dict[str, Any]]:
     seen: set[str] = set()
     for thing in things:
         if not isinstance(thing, dict):
             left_out.add("something that is no object")
             continue
-        name = thing.get("uri") or thing.get("uriTemplate") or thing.get("name")
+        name = thing.get(named)
         wrong = check(thing) or _wrong_texts(thing)
         shown = clean_text(name, 60) if isinstance(name, str) else "something without a name"
         if not wrong and name in seen:

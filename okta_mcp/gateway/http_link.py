@@ -8,6 +8,7 @@ request are ours and those of `mcp.json`, never a caller's. Bodies and events ar
 import asyncio
 import contextlib
 import logging
+import re
 from collections.abc import AsyncIterator, Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
@@ -20,6 +21,7 @@ from okta_mcp.gateway.servers import HttpServer
 
 _SESSION = "mcp-session-id"
 _VERSION = "mcp-protocol-version"
+_VISIBLE = re.compile(r"[\x21-\x7e]+")
 _JSON, _EVENTS = "application/json", "text/event-stream"
 _CONNECT_SECONDS = 5.0
 _MOST_CONNECTIONS = 200
@@ -118,11 +120,12 @@ class HttpLink:
         """Hand on what the response holds; whether the answer to `message` was in it."""
         if response.is_redirect or (response.status_code == 404 and _SESSION in self._headers):
             return False
-        if response.headers.get("content-encoding", "identity") != "identity":
-            # A few kilobytes could become as many gigabytes.
+        if _is_compressed(response):
             raise LinkError("compresses its answers, which nobody asked for")
         session = response.headers.get(_SESSION)
         if message["method"] == "initialize" and response.is_success and session:
+            if not _can_be_sent(session):
+                raise LinkError("gives a session id that no header can carry")
             self._headers[_SESSION] = session
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == _EVENTS:
@@ -143,7 +146,8 @@ class HttpLink:
         if is_answer and message is not None and message["method"] == "initialize":
             result = content.get("result")
             version = result.get("protocolVersion") if isinstance(result, dict) else None
-            self._headers[_VERSION] = version if isinstance(version, str) else ""
+            # The session refuses unknown ones, after which a last request is still to be sent.
+            self._headers[_VERSION] = str(version) if _can_be_sent(version) else ""
         self._receiver.received(content)
         return is_answer and "method" not in content
 
@@ -166,17 +170,21 @@ class HttpLink:
             line += chunk
             if len(line) + len(event) > self._server.largest_bytes + len(chunk):
                 raise _TooLargeError
+            if b"\n" not in chunk:
+                # A long line in many small parts is not to be looked through for each of them.
+                continue
             *lines, rest = bytes(line).split(b"\n")
             line = bytearray(rest)
             for each in lines:
-                field, _, value = each.rstrip(b"\r").partition(b":")
+                each = each.rstrip(b"\r")
+                field, _, value = each.partition(b":")
                 if field == b"data":
                     event += value.removeprefix(b" ")
-                elif not field and event:
+                elif not each and event:
                     yield bytes(event)
                     event.clear()
                 else:
-                    useless += len(each)
+                    useless += len(each) + 1
             if useless > MOST_USELESS_BYTES:
                 raise _TooLargeError
 
@@ -216,7 +224,8 @@ class HttpLink:
                 response = await self._http.send(self._request("GET", _EVENTS, {}), stream=True)
                 try:
                     kind = response.headers.get("content-type", "")
-                    if not response.is_success or not kind.startswith(_EVENTS):
+                    is_stream = kind.startswith(_EVENTS) and not _is_compressed(response)
+                    if not response.is_success or not is_stream:
                         if await self._is_forgotten(response.status_code):
                             self._end(_FORGOTTEN)
                         return
@@ -237,6 +246,16 @@ class HttpLink:
     def _end(self, reason: str) -> None:
         if not self._over.done():
             self._over.set_result(reason)
+
+
+def _is_compressed(response: httpx.Response) -> bool:
+    """A few kilobytes could become as many gigabytes."""
+    return str(response.headers.get("content-encoding", "identity")) != "identity"
+
+
+def _can_be_sent(value: object) -> bool:
+    """Whether it is visible ASCII (MCP "Session Management"), which any header carries."""
+    return isinstance(value, str) and _VISIBLE.fullmatch(value) is not None
 
 
 def _reason(error: httpx.HTTPError) -> str:

@@ -5,6 +5,7 @@ hands on whole JSON-RPC messages and nothing else, and says once why it is over.
 """
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -15,6 +16,11 @@ LONGEST_REASON = 200
 MOST_USELESS_BYTES = 2 * 1024 * 1024
 USELESS_SECONDS = 10.0
 
+# Deeper answers could be read, and not written again by all that they pass through.
+MOST_LEVELS = 100
+
+# Where an escape may be half of a surrogate pair.
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _ID_FIRST = re.compile(rb'\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"id"\s*:\s*(\d{1,18})\s*,')
 _ID_LAST = re.compile(rb'"id"\s*:\s*(\d{1,18})\s*(?:,\s*"jsonrpc"\s*:\s*"2\.0"\s*)?\}\s*\Z')
 
@@ -60,17 +66,48 @@ def written(message: Mapping[str, Any]) -> bytes:
 
 
 def read(line: bytes | bytearray) -> dict[str, Any] | None:
-    """The JSON-RPC message of a line or body; None for anything else."""
+    """The JSON-RPC message of a line or body; None for anything else.
+
+    What it holds can be written as JSON: a number that is none is null, half a character is "?".
+    """
     if not line.lstrip().startswith(b"{"):
         return None
     try:
-        content = json.loads(line)
+        text = str(line, "utf-8")
+        content = json.loads(text, parse_constant=_null, parse_float=_finite)
+        if _SURROGATE.search(text):
+            whole = json.dumps(content, ensure_ascii=False).encode("utf-8", "replace")
+            content = json.loads(whole)
     except (ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) and content.get("jsonrpc") == "2.0" else None
+
+
+def is_deep(value: Any) -> bool:
+    """Whether containers are nested deeper than `MOST_LEVELS`; walks level by level."""
+    level = [value]
+    for _ in range(MOST_LEVELS):
+        level = [
+            child
+            for parent in level
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+            if isinstance(child, dict | list)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def id_of_oversize(head: bytes, tail: bytes) -> int | None:
     """The id of an answer too large to be read, from its beginning and its end."""
     found = _ID_FIRST.match(head) or _ID_LAST.search(tail)
     return int(found.group(1)) if found else None
+
+
+def _null(_: str) -> None:
+    """For NaN and Infinity, which some libraries write into their JSON."""
+
+
+def _finite(text: str) -> float | None:
+    number = float(text)
+    return number if math.isfinite(number) else None

@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
-from okta_mcp.gateway.errors import ServerBusyError
+from okta_mcp.gateway.errors import ServerBusyError, ServerUnavailableError
 from okta_mcp.gateway.servers import StdioServer
 from okta_mcp.gateway.upstream import Upstream
 
@@ -33,6 +33,7 @@ class PersonalUpstreams:
         self._now = now
         self._own: dict[str, _Own] = {}
         self._ending: set[asyncio.Task[None]] = set()
+        self._is_over = False
 
     @property
     def count(self) -> int:
@@ -43,10 +44,12 @@ class PersonalUpstreams:
     async def of(self, person: str) -> AsyncIterator[Upstream]:
         """The process of `person`, which stays at least until the context ends.
 
-        Raises `ServerBusyError`.
+        Raises `ServerBusyError` and `ServerUnavailableError`.
         """
         if person not in self._own:
             await self._make_room()
+        if self._is_over:
+            raise ServerUnavailableError(self._server.name, "was stopped")
         own = self._own.get(person)
         if own is None:
             own = self._own[person] = _Own(self._make(), self._now())
@@ -67,7 +70,8 @@ class PersonalUpstreams:
                 self._end(person)
 
     async def stop(self) -> None:
-        """End all."""
+        """End all; nobody gets one any more."""
+        self._is_over = True
         for person in list(self._own):
             self._end(person)
         await asyncio.gather(*self._ending, return_exceptions=True)

@@ -7,7 +7,6 @@ and a TLS context for each call and forwards the caller's headers and `_meta`.
 """
 
 import base64
-import binascii
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +23,7 @@ from fastmcp.utilities.versions import VersionSpec
 from pydantic import PrivateAttr, ValidationError
 
 from okta_mcp.gateway.catalogue import Catalogue
-from okta_mcp.gateway.errors import ServerError, ServerRefusedError
+from okta_mcp.gateway.errors import ServerError, ServerRefusedError, ServerUnavailableError
 from okta_mcp.gateway.gateway import Gateway
 from okta_mcp.gateway.servers import Override, Server
 from okta_mcp.okta.errors import OktaError
@@ -88,8 +87,9 @@ class GatewayProvider(Provider):
         except ServerError:
             # Most servers have none, and nobody waits for what would only be convenient.
             return []
-        values = result.get("completion", {}).get("values", [])
-        return [each for each in values if isinstance(each, str)][:_MOST_COMPLETIONS]
+        values = _object(result.get("completion")).get("values")
+        listed = values if isinstance(values, list) else []
+        return [each for each in listed if isinstance(each, str)][:_MOST_COMPLETIONS]
 
     async def _list_tools(self) -> Sequence[Tool]:
         return [tool for shown in self._all() for tool in shown.tools.values()]
@@ -142,6 +142,10 @@ class GatewayProvider(Provider):
     async def _request(self, server: str, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """The answer of a server for who asks, counted and with its progress noted."""
         call = current_call.get()
+        upstream = self._gateway.upstreams.get(server)
+        if upstream is not None and not upstream.has_listed:
+            # Not counted: what nobody has listed, a caller may have made up.
+            raise ServerUnavailableError(server, upstream.state.reason or "is starting")
         await call.counted()
         progress = call.progress
         progress.doing = f"waiting for {server}"
@@ -339,7 +343,7 @@ def _resource_result(server: str, result: Mapping[str, Any]) -> ResourceResult:
             if not isinstance(body, str | bytes):
                 raise TypeError
             contents.append(ResourceContent(body, mime_type=part.get("mimeType")))
-    except (KeyError, TypeError, AttributeError, binascii.Error, ValidationError):
+    except (KeyError, TypeError, AttributeError, ValueError):
         raise ServerRefusedError(server, "it answered something that is no resource") from None
     return ResourceResult(contents)
 

@@ -9,7 +9,7 @@ caller is sent: no `_meta` but our own progress token, no name, no header.
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from okta_mcp import __version__
 from okta_mcp.gateway.errors import (
@@ -18,7 +18,7 @@ from okta_mcp.gateway.errors import (
     ServerTimeoutError,
     ServerUnavailableError,
 )
-from okta_mcp.gateway.link import LONGEST_REASON, Link, LinkError
+from okta_mcp.gateway.link import LONGEST_REASON, MOST_LEVELS, Link, LinkError, is_deep
 from okta_mcp.gateway.servers import Server
 from okta_mcp.okta.text import clean_text
 
@@ -27,6 +27,8 @@ _VERSIONS = (PROTOCOL_VERSION, "2025-06-18", "2025-03-26", "2024-11-05")
 _METHOD_NOT_FOUND = -32601
 _CANCEL_SECONDS = 5.0
 _MOST_ASIDE = 64
+# Larger whole numbers are no floats, and nobody counts so far.
+_MOST_PROGRESS = 1e15
 
 # How far a call is: done, of how many (None: unknown), what it does.
 OnProgress = Callable[[float, float | None, str | None], None]
@@ -106,8 +108,9 @@ class Session:
         if not isinstance(method, str):
             return False
         if request_id is not None:
+            # Of use to the server only: who pings without end is to be ended.
             self._refuse(method, request_id)
-            return method == "ping"
+            return False
         if method == "notifications/progress":
             return self._progressed(message.get("params"))
         if method.endswith("/list_changed"):
@@ -136,7 +139,10 @@ class Session:
         if waiting is None or waiting.done():
             return False
         error, result = message.get("error"), message.get("result")
-        if isinstance(result, dict):
+        if isinstance(result, dict) and is_deep(result):
+            text = f"its answer is nested deeper than {MOST_LEVELS} levels"
+            waiting.set_exception(ServerRefusedError(self._server.name, text))
+        elif isinstance(result, dict):
             waiting.set_result(result)
         else:
             said = error.get("message") if isinstance(error, dict) else None
@@ -149,12 +155,12 @@ class Session:
             return False
         token, done = params.get("progressToken"), params.get("progress")
         on_progress = self._progress.get(token) if isinstance(token, int) else None
-        if on_progress is None or not isinstance(done, int | float):
+        if on_progress is None or not _is_amount(done):
             return False
         total, doing = params.get("total"), params.get("message")
         on_progress(
             done,
-            total if isinstance(total, int | float) else None,
+            total if _is_amount(total) else None,
             clean_text(doing, LONGEST_REASON) if isinstance(doing, str) else None,
         )
         return True
@@ -184,3 +190,8 @@ class Session:
         task = asyncio.create_task(sent())
         self._side.add(task)
         task.add_done_callback(self._side.discard)
+
+
+def _is_amount(value: object) -> TypeGuard[float]:
+    """Whether it is a number that every reader of the progress can hold."""
+    return isinstance(value, int | float) and abs(value) <= _MOST_PROGRESS

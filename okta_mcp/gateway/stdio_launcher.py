@@ -23,6 +23,8 @@ _SWEEPS = 200
 def main() -> None:
     """Starts the program and stays until it has ended or the gateway has."""
     lifeline, command = int(sys.argv[1]), sys.argv[2:]
+    # The program could hold it open for itself, and then outlive the gateway.
+    os.set_inheritable(lifeline, False)
     _prctl(_SUBREAPER, 1)
     woken, wake = os.pipe()
     os.set_blocking(wake, False)
@@ -53,6 +55,9 @@ def _become(command: list[str], launcher: int) -> None:
     _prctl(_PARENT_DEATH, signal.SIGKILL)
     if os.getppid() != launcher:
         os._exit(1)
+    # Python ignores them, and a program would go on doing so.
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
     try:
         os.execvp(command[0], command)  # noqa: S606 - no shell is wanted
     except OSError as error:

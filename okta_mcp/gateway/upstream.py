@@ -85,6 +85,8 @@ class Upstream:
         if self._life is not None:
             self._life.cancel()
             await asyncio.gather(self._life, return_exceptions=True)
+        # Who waits for its start must not wait for ever.
+        self._set(State("down", "was stopped"))
 
     async def ready(self) -> None:
         """Wait until it is up or down; for those who have just started it."""

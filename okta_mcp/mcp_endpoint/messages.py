@@ -56,7 +56,8 @@ def parsed(body: bytes) -> Message | tuple["Message | MessageError", ...]:
     An element of a batch that is no message is the error with which it is answered.
     """
     try:
-        raw = json.loads(body, parse_constant=_no_constant, parse_float=_finite)
+        # From bytes, json would also take other encodings, and halves of surrogate pairs.
+        raw = json.loads(body.decode("utf-8-sig"), parse_constant=_no_constant, parse_float=_finite)
         if b"\\u" in body:
             # Half a surrogate pair is legal JSON and no text: no answer could repeat it.
             json.dumps(raw, ensure_ascii=False).encode()

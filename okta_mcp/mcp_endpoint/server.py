@@ -6,8 +6,10 @@ wrong inside a call becomes an answer that tells nothing of our insides.
 
 import functools
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import mcp_types as mt
 from fastmcp import FastMCP
@@ -30,6 +32,9 @@ from okta_mcp.rbac.principal import current_principal
 from okta_mcp.stores.interface import StoreUnavailableError
 from okta_mcp.tools import INSTRUCTIONS, ArgumentErrors
 from okta_mcp.tools.call import current_call
+
+# An operator of RFC 6570, a variable, and how much of it is taken.
+_EXPRESSION = re.compile(r"\{([+#./;?&]?)([^{}*:,]+)(?:\*|:[0-9]+)?\}")
 
 # Values for an argument of a server behind the gateway, None where `ref` is none of theirs.
 CompleteBehind = Callable[
@@ -74,11 +79,7 @@ class RoleView(Middleware):
         return [prompt for prompt in await call_next(context) if self._may("prompts", prompt.name)]
 
     def _may(self, component: Component, name: str) -> bool:
-        """By the decision that a use would meet."""
-        principal = current_principal.get()
-        return self._policy.decision(
-            component, name, principal.role, principal.scopes, principal.server_groups
-        ).allowed
+        return _may(self._policy, component, name)
 
 
 class NothingToRead(Middleware):
@@ -162,11 +163,35 @@ def mcp_server(
         server.add_prompt(prompt)
     if provider is not None:
         server.add_provider(provider)
-    server.add_completion_handler(_complete(offered.completions, complete_behind))
+    server.add_completion_handler(_complete(offered.completions, complete_behind, policy))
     # Nothing changes behind a client's back that a client could be told: there is no stream.
     changes = server._mcp_server.notification_options  # noqa: SLF001 - pinned by a test
     changes.tools_changed = changes.resources_changed = changes.prompts_changed = False
     return server.http_app(path="/mcp", stateless_http=True, json_response=True)
+
+
+def _may(policy: Policy, component: Component, name: str) -> bool:
+    """By the decision that a use would meet."""
+    principal = current_principal.get()
+    return policy.decision(
+        component, name, principal.role, principal.scopes, principal.server_groups
+    ).allowed
+
+
+def _filled(template: str, values: Mapping[str, str]) -> str:
+    """The URI of a template (RFC 6570) as far as there are values for its variables."""
+
+    def filled(expression: re.Match[str]) -> str:
+        operator, variable = expression[1], expression[2]
+        if variable not in values:
+            return expression[0]
+        value = values[variable]
+        if operator in ("+", "#"):
+            return f"{operator.strip('+')}{value}"
+        named = f"{variable}=" if operator in (";", "?", "&") else ""
+        return f"{operator}{named}{quote(value, safe='')}"
+
+    return _EXPRESSION.sub(filled, template)
 
 
 def _read(readable: Readable) -> Callable[..., Awaitable[str]]:
@@ -184,14 +209,22 @@ def _read(readable: Readable) -> Callable[..., Awaitable[str]]:
     return read
 
 
-def _complete(completions: Completions, behind: CompleteBehind | None) -> Any:
+def _complete(completions: Completions, behind: CompleteBehind | None, policy: Policy) -> Any:
     async def complete(
         ref: Any,
         argument: mt.CompletionArgument,
         context: mt.CompletionContext | None,
     ) -> list[str]:
         if behind is not None and (values := await behind(ref, argument, context)) is not None:
-            return values
+            if not isinstance(ref, mt.ResourceTemplateReference):
+                return values
+            # What may not be read is not named either.
+            given = (context.arguments if context is not None else None) or {}
+            return [
+                value
+                for value in values
+                if _may(policy, "resources", _filled(ref.uri, {**given, argument.name: value}))
+            ]
         # Every argument of our own has one meaning, wherever it stands.
         return list(await completions.values(argument.name, argument.value))
 

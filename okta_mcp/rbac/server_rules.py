@@ -21,6 +21,7 @@ _KEYS = ("role", "roles", "groups", *_COMPONENTS, "deny")
 _DOTS = re.compile(
     r"(?:^|[/\\]|%(?:25)*(?:2f|5c))(?:\.|%(?:25)*2e){1,2}(?:$|[/\\?#]|%(?:25)*(?:2f|5c))"
 )
+_SLASHES = re.compile("(?<!:)/{2,}")
 
 # Notes what is wrong: the path of keys in the file, and the reason.
 Problem: TypeAlias = Callable[[tuple[str, ...], str], None]
@@ -51,12 +52,22 @@ class ServerRule:
         """Whether its patterns give the server's own `name`."""
         spellings = [name]
         if component == "resources":
+            # Readers of URLs pass over line ends and the ends of a text, and \\ is a / to some.
+            if not name.isprintable() or name != name.strip() or "\\" in name:
+                return False
             if _DOTS.search(name.partition("://")[2].lower()):
                 return False
             # What is compared must be what the server will read, in either spelling.
             spellings.append(unquote(name))
         allowed = all(_matches(each, self.names[component]) for each in spellings)
-        return allowed and not any(_matches(each, self.deny) for each in spellings)
+        if component == "resources":
+            # To many servers none of this makes a difference, so it may not get around `deny`.
+            spellings += [_as_read(re.split("[?#]", each)[0]) for each in spellings]
+            spellings += [_as_read(each) for each in spellings]
+            deny = (*self.deny, *(_as_read(pattern) for pattern in self.deny))
+        else:
+            deny = self.deny
+        return allowed and not any(_matches(each, deny) for each in spellings)
 
     def sentence(self) -> str:
         """All of it, in words."""
@@ -137,3 +148,8 @@ def _texts(
 
 def _matches(name: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _as_read(uri: str) -> str:
+    """Of a URI or a pattern: in small letters, with one slash for several."""
+    return _SLASHES.sub("/", uri).lower()

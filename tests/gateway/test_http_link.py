@@ -51,7 +51,8 @@ async def _running(
     )
     upstream = Upstream(server, lambda: HttpLink(server, http))
     upstream.start()
-    await upstream.ready()
+    async with asyncio.timeout(30):
+        await upstream.ready()
     yield upstream
     await upstream.stop()
 
@@ -158,6 +159,28 @@ async def test_a_session_that_the_server_has_forgotten_is_begun_anew(
         await said(upstream, "echo")
         assert recorder.headers[-1]["mcp-session-id"] == "the-second"
     assert recorder.requests[-1][0] == "DELETE"
+
+
+@pytest.mark.parametrize(
+    "lies",
+    [
+        {"session_id": "\u00e9"},
+        {"session_id": "two words"},
+        {"protocol_version": "2025-06-18\r\nX-More: 1", "session_id": "one"},
+        {"protocol_version": "\u00e9", "session_id": "one"},
+    ],
+    ids=repr,
+)
+async def test_what_no_header_can_carry_ends_no_life(
+    recorder: Recorder, http: httpx.AsyncClient, lies: dict[str, str]
+) -> None:
+    for name, value in lies.items():
+        setattr(recorder, name, value)
+    async with _running(recorder, http) as upstream:
+        assert upstream.state.name == "down"
+        assert all("x-more" not in headers for headers in recorder.headers)
+        recorder.session_id = recorder.protocol_version = ""
+        await eventually(lambda: upstream.state.name == "up")
 
 
 async def test_a_caller_that_goes_away_cancels_the_call_at_the_server(

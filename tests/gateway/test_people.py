@@ -8,6 +8,8 @@ import pytest
 from okta_mcp.gateway.assertions import Assertions
 from okta_mcp.gateway.errors import ServerError
 from okta_mcp.gateway.gateway import Gateway
+from okta_mcp.gateway.people import PersonalUpstreams
+from okta_mcp.gateway.upstream import Upstream
 from tests.vocabulary.behind import VARIABLES, eventually, lives, person, stdio_server, text_of
 from tests.vocabulary.clock import Clock
 
@@ -93,6 +95,20 @@ async def test_idle_ones_end(gateway: Gateway, clock: Clock) -> None:
     gateway.end_idle()
     await eventually(lambda: not lives(process))
     assert gateway.status()[0].processes == 0
+
+
+async def test_nobody_gets_one_of_a_server_that_has_been_stopped() -> None:
+    """Who waited for a place while a reload took the server away."""
+    people = PersonalUpstreams(stdio_server(per_person=True), _none, lambda: 0.0)
+    await people.stop()
+    with pytest.raises(ServerError) as refused:
+        async with people.of("00uhana"):
+            pass
+    assert (refused.value.code, people.count) == ("server_unavailable", 0)
+
+
+def _none() -> Upstream:
+    raise AssertionError("one was made")
 
 
 async def test_all_end_with_the_gateway(clock: Clock) -> None:

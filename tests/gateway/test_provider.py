@@ -17,7 +17,7 @@ from okta_mcp.okta.errors import OktaRateLimitedError
 from okta_mcp.rbac.principal import current_principal
 from okta_mcp.tools.call import Call, current_call
 from tests.vocabulary.behind import VARIABLES, eventually, person, stdio_server
-from tests.vocabulary.servers_behind import BAD_TOOLS, TOOLS
+from tests.vocabulary.servers_behind import BAD_TOOLS, ODD_COMPLETIONS, TOOLS
 
 OVERRIDES = {
     "echo": Override("The echo", "Says it again.", {"readOnlyHint": True}),
@@ -186,6 +186,35 @@ async def test_a_prompt_and_a_completion_come_from_their_server(
     assert await provider.complete(prompt, argument, None) == ["Ha-completed"]
     ours = mt.PromptReference(type="ref/prompt", name="offboard")
     assert await provider.complete(ours, argument, None) is None
+
+
+@pytest.mark.parametrize("odd", ODD_COMPLETIONS)
+async def test_a_completion_of_no_form_is_none(
+    provider: GatewayProvider, call: Call, odd: str
+) -> None:
+    current_call.set(call)
+    argument = mt.CompletionArgument(name="who", value=odd)
+    prompt = mt.PromptReference(type="ref/prompt", name="files_greet")
+    assert await provider.complete(prompt, argument, None) == []
+
+
+async def test_a_resource_of_no_form_is_a_refusal_of_its_server(mcp: FastMCP, call: Call) -> None:
+    current_call.set(call)
+    with pytest.raises(ResourceError, match="something that is no resource"):
+        await mcp.read_resource("note://files/odd")
+    assert call.error_code == "server_refused"
+
+
+async def test_names_that_nobody_has_listed_are_not_counted(mcp: FastMCP, call: Call) -> None:
+    """L-10: a caller would choose what is kept of the counting."""
+    counts: list[str] = []
+
+    async def counted() -> None:
+        counts.append("one")
+
+    call.counted = counted
+    told = await failure_of(mcp, call, "slow_" + "x" * 10_000)
+    assert (told["code"], counts) == ("server_unavailable", [])
 
 
 async def test_resources_and_prompts_of_a_dead_server_say_so(

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from okta_mcp.gateway.stdio_process import environment_of
+from okta_mcp.gateway.stdio_process import _LAUNCHER, environment_of
 from tests.vocabulary.behind import (
     VARIABLES,
     eventually,
@@ -46,6 +46,26 @@ async def test_the_environment_is_what_the_file_names_and_the_essentials() -> No
 
 def test_no_secret_of_ours_is_an_essential() -> None:
     assert "OKTA_API_TOKEN" not in environment_of(stdio_server(), VARIABLES)
+
+
+def test_a_program_gets_its_three_streams_and_no_habit_of_python() -> None:
+    """S-07: with the lifeline in its hands it could outlive the gateway."""
+    watched, lifeline = os.pipe()
+    shown = "grep SigIgn /proc/self/status; ls /proc/$$/fd"
+    try:
+        said = subprocess.run(
+            [sys.executable, "-I", "-S", _LAUNCHER, str(watched), "/bin/sh", "-c", shown],
+            pass_fds=(watched,),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=30,
+        ).stdout.split()
+    finally:
+        os.close(watched)
+        os.close(lifeline)
+    assert said == ["SigIgn:", "0" * 16, "0", "1", "2"]
 
 
 async def test_a_program_leads_no_group_of_ours() -> None:

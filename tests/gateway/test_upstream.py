@@ -5,13 +5,16 @@ import json
 import os
 import signal
 import time
+from typing import Any
 
 import pytest
 
 from okta_mcp.gateway.errors import ServerError
 from okta_mcp.gateway.session import Session
-from okta_mcp.gateway.upstream import LONGEST_PAUSE_SECONDS
+from okta_mcp.gateway.stdio_process import StdioLink
+from okta_mcp.gateway.upstream import LONGEST_PAUSE_SECONDS, State, Upstream
 from tests.vocabulary.behind import (
+    VARIABLES,
     eventually,
     lives,
     process_of,
@@ -35,6 +38,7 @@ BROKEN_CALLS = [
     ("wait", {}, "server_timeout"),
     ("hang", {}, "server_timeout"),
     ("flood", {}, "server_unavailable"),
+    ("pings", {}, "server_unavailable"),
     ("huge", {"bytes": 2_000_000}, "answer_too_large"),
     ("huge", {"bytes": 50_000_000}, "answer_too_large"),
     ("fail", {}, "server_refused"),
@@ -227,6 +231,55 @@ async def test_a_message_that_nobody_waits_for_is_of_no_use() -> None:
     assert not session.received({"jsonrpc": "2.0", "id": 1, "result": {}})
     assert not session.received({"jsonrpc": "2.0", "id": True, "result": {}})
     assert not session.received({"jsonrpc": "2.0", "method": 7})
+
+
+@pytest.mark.parametrize("amount", [float("nan"), float("inf"), 10**400, -(10**400), "3", None])
+async def test_progress_that_no_reader_could_hold_is_passed_over(amount: Any) -> None:
+    """I-08: a caller's stream would break at it."""
+    heard: list[tuple[float, float | None, str | None]] = []
+
+    class Answering:
+        refresh_seconds = None
+
+        async def send(self, message: dict[str, Any], _: object) -> None:
+            told = {"progressToken": message["id"], "progress": amount}
+            good = {"progressToken": message["id"], "progress": 3, "total": amount}
+            for params in (told, good):
+                session.received({"method": "notifications/progress", "params": params})
+            session.received({"id": message["id"], "result": {}})
+
+    session = Session(stdio_server(), Answering(), lambda: None)  # type: ignore[arg-type]
+    on_progress = lambda *told: heard.append(told)  # noqa: E731
+    await session.request("tools/call", {}, seconds=20, on_progress=on_progress)
+    assert heard == [(3, None, None)]
+
+
+async def test_an_answer_nested_too_deep_is_refused() -> None:
+    nested: dict[str, Any] = {}
+    for _ in range(200):
+        nested = {"a": nested}
+
+    class Answering:
+        refresh_seconds = None
+
+        async def send(self, message: dict[str, Any], _: object) -> None:
+            session.received({"id": message["id"], "result": nested})
+
+    session = Session(stdio_server(), Answering(), lambda: None)  # type: ignore[arg-type]
+    with pytest.raises(ServerError, match="nested deeper than 100 levels"):
+        await session.request("tools/call", {}, seconds=20)
+
+
+async def test_nobody_waits_for_a_server_that_was_stopped_at_its_start() -> None:
+    server = stdio_server("silent")
+    upstream = Upstream(server, lambda: StdioLink(server, VARIABLES))
+    upstream.start()
+    waiting = asyncio.create_task(upstream.ready())
+    await asyncio.sleep(0)
+    await upstream.stop()
+    async with asyncio.timeout(5):
+        await waiting
+    assert upstream.state == State("down", "was stopped")
 
 
 async def test_what_a_program_said_last_is_in_the_log_and_told_to_nobody(

@@ -40,6 +40,7 @@ def nested(depth: int) -> bytes:
         b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":NaN}}',
         b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":-Infinity}}',
         b'{"a":"\xff"}',
+        b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":"\xed\xa0\x80"}}',
         b"\xff\xfe\x00",
         b"[" * 100_000,
         b'{"a":' * 100_000,

@@ -19,6 +19,8 @@ HANA = "Hana Novak"
 RULES = """[servers.well]
 role = "viewer"
 tools = ["echo", "remember", "recall"]
+resources = ["note://*"]
+deny = ["note://secret*"]
 """
 ENTRY = {
     "command": sys.executable,
@@ -87,6 +89,28 @@ async def test_a_call_is_recorded_by_server_with_a_digest_of_its_arguments(
     assert (line["server"], line["subject"], line["outcome"]) == ("well", "well_echo", "success")
     assert line["arguments_sha256"] == hashlib.sha256(canonical.encode()).hexdigest()
     assert "a secret" not in local.audit_file.read_text()
+
+
+@pytest.mark.parametrize(
+    ("template", "begun", "named"),
+    [
+        ("note://well/{name}", "public", ["public-completed"]),
+        ("note://well/{name}", "secret", []),
+        ("note://well/{name}", "../secret", []),
+        ("note://well/{+name}", "secret/of/all", []),
+        ("note://well/{+name}", "public/of/all", ["public/of/all-completed"]),
+    ],
+)
+async def test_a_completion_names_nothing_that_may_not_be_read(
+    hana: OAuthClient, template: str, begun: str, named: list[str]
+) -> None:
+    """B-07."""
+    params = {
+        "ref": {"type": "ref/resource", "uri": template},
+        "argument": {"name": "name", "value": begun},
+    }
+    answer = (await hana.rpc("completion/complete", params)).json()
+    assert answer["result"]["completion"]["values"] == named
 
 
 async def test_a_call_of_our_own_is_recorded_as_before(

@@ -143,6 +143,32 @@ def test_a_uri_within_its_pattern_is_allowed(uri: str) -> None:
     assert decided(policy_of(RULE), uri, SUPER, component="resources") == "allowed"
 
 
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "docs://files/secret/x",
+        "docs://files/sec\nret/x",
+        "docs://files/secret\\x",
+        "docs://files//secret/x",
+        "docs://files/secret//x",
+        "docs://files/Secret/x",
+        "docs://files/%53ecret/x",
+        "DOCS://files/secret/x",
+        "docs://files/one?x",
+        "docs://files/one#",
+        "docs://files/one",
+        "docs://files/One\u200b",
+        "docs://files/one ",
+    ],
+)
+def test_no_spelling_gets_around_deny(uri: str) -> None:
+    """What the server reads in the end must be what the rule has looked at."""
+    rule = 'role = "viewer"\ndeny = ["docs://secret/*", "docs://one"]\n'
+    policy = policy_of(f"[servers.files]\n{rule}")
+    assert decided(policy, uri, SUPER, component="resources") == "pattern"
+    assert decided(policy, "docs://files/other/x", SUPER, component="resources") == "allowed"
+
+
 def test_a_rule_without_patterns_gives_everything() -> None:
     policy = policy_of('[servers.time]\nrole = "viewer"\n')
     for component, name in (

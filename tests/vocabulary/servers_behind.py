@@ -33,7 +33,18 @@ STARTS = {
 }
 TOOLS = (
     *("echo", "environment", "process", "remember", "recall", "progress", "wait", "huge", "grow"),
-    *("crash", "hang", "garbage", "ask", "cancelled", "fail", "nonsense", "daemon", "flood"),
+    *(
+        "crash",
+        "hang",
+        "garbage",
+        "ask",
+        "cancelled",
+        "fail",
+        "nonsense",
+        "daemon",
+        "flood",
+        "pings",
+    ),
 )
 BAD_TOOLS: dict[str, Any] = {
     "no schema": {"name": "no_schema"},
@@ -48,6 +59,13 @@ BAD_TOOLS: dict[str, Any] = {
     "no tool": "just a text",
     "description": {"name": "description", "description": 5, "inputSchema": OBJECT},
     "twice": {"name": "fine", "inputSchema": OBJECT},
+}
+
+ODD_COMPLETIONS: dict[str, dict[str, Any]] = {
+    "null": {"completion": None},
+    "a list": {"completion": ["a"]},
+    "no values": {"completion": {"values": 5}},
+    "numbers": {"completion": {"values": [1, None]}},
 }
 
 
@@ -103,7 +121,8 @@ class ServerBehind:
                 return {"resourceTemplates": [{"uriTemplate": "note://{name}", "name": "notes"}]}
             case "resources/read":
                 content = {"uri": params["uri"], "text": f"at {params['uri']}"}
-                return {"contents": [content]}
+                no_base64 = {"uri": params["uri"], "blob": "\u00e9"}
+                return {"contents": [no_base64 if params["uri"] == "note://odd" else content]}
             case "prompts/list":
                 return {"prompts": [{"name": "greet", "arguments": [{"name": "who"}]}]}
             case "prompts/get":
@@ -111,7 +130,9 @@ class ServerBehind:
                 message = {"role": "user", "content": {"type": "text", "text": text}}
                 return {"messages": [message]}
             case "completion/complete":
-                return {"completion": {"values": [f"{params['argument']['value']}-completed"]}}
+                value = params["argument"]["value"]
+                odd = ODD_COMPLETIONS.get(value)
+                return odd or {"completion": {"values": [f"{value}-completed"]}}
         return None
 
     def _tools(self, params: dict[str, Any]) -> dict[str, Any]:
@@ -166,6 +187,8 @@ class ServerBehind:
                 self._say(request_id, "after the garbage")
             case "flood":
                 _write_for_ever(1, b'{"jsonrpc":"2.0","method":"notifications/nothing"}\n' * 500)
+            case "pings":
+                _write_for_ever(1, b'{"jsonrpc":"2.0","id":1,"method":"ping"}\n' * 500)
             case "ask":
                 self._asking = (request_id, arguments["method"])
                 self.send({"id": "ask-1", "method": arguments["method"], "params": {}})
@@ -236,6 +259,7 @@ class Recorder:
     as_events: bool = False
     session_id: str = ""
     encoding: str = ""
+    protocol_version: str = ""
 
     @property
     def headers(self) -> list[dict[str, str]]:
@@ -271,11 +295,18 @@ def running_recorder(port: int = 0) -> Iterator[Recorder]:  # noqa: C901 - of sm
                 return
             lines: list[str] = []
             ServerBehind("recorder", lines.append).take(message)
+            if recorder.protocol_version:
+                told = json.dumps(recorder.protocol_version)
+                lines = [line.replace('"2025-06-18"', told) for line in lines]
             if not lines:
                 self._answer(202, b"", {})
                 return
             kind = "text/event-stream" if recorder.as_events else "application/json"
-            events = "".join(f"event: message\r\ndata: {line}\r\n\r\n" for line in lines)
+            # A comment within an event does not end it.
+            events = "".join(
+                f"event: message\r\ndata: {line[0]}\r\n: here\r\ndata: {line[1:]}\r\n\r\n"
+                for line in lines
+            )
             body = events if recorder.as_events else lines[-1]
             headers = {"content-type": kind, "set-cookie": "person=of-the-first-call"}
             if recorder.session_id:
