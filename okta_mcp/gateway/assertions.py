@@ -23,6 +23,7 @@ from okta_mcp.stores.sealing import Secrets, derived_key
 HEADER = "Okta-Mcp-Assertion"
 JWKS_PATH = "/.well-known/jwks.json"
 LIFETIME_SECONDS = 60
+TYPE = "okta-mcp-assertion+jwt"
 _ORDER = int("ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551", 16)
 
 
@@ -56,7 +57,8 @@ class Assertions:
             "iat": now,
             "exp": now + LIFETIME_SECONDS,
         }
-        named = {"kid": self._public[0]["kid"]}
+        # A type of its own, so that it is taken for no other JWT (RFC 8725 section 3.11).
+        named = {"kid": self._public[0]["kid"], "typ": TYPE}
         return {HEADER: jwt.encode(claims, self._key, algorithm="ES256", headers=named)}
 
 

@@ -83,21 +83,6 @@ def read(line: bytes | bytearray) -> dict[str, Any] | None:
     return content if isinstance(content, dict) and content.get("jsonrpc") == "2.0" else None
 
 
-def is_deep(value: Any) -> bool:
-    """Whether containers are nested deeper than `MOST_LEVELS`; walks level by level."""
-    level = [value]
-    for _ in range(MOST_LEVELS):
-        level = [
-            child
-            for parent in level
-            for child in (parent.values() if isinstance(parent, dict) else parent)
-            if isinstance(child, dict | list)
-        ]
-        if not level:
-            return False
-    return True
-
-
 def id_of_oversize(head: bytes, tail: bytes) -> int | None:
     """The id of an answer too large to be read, from its beginning and its end."""
     found = _ID_FIRST.match(head) or _ID_LAST.search(tail)

@@ -18,8 +18,9 @@ from okta_mcp.gateway.errors import (
     ServerTimeoutError,
     ServerUnavailableError,
 )
-from okta_mcp.gateway.link import LONGEST_REASON, MOST_LEVELS, Link, LinkError, is_deep
+from okta_mcp.gateway.link import LONGEST_REASON, MOST_LEVELS, Link, LinkError
 from okta_mcp.gateway.servers import Server
+from okta_mcp.nesting import is_deeper
 from okta_mcp.okta.text import clean_text
 
 PROTOCOL_VERSION = "2025-11-25"
@@ -139,7 +140,7 @@ class Session:
         if waiting is None or waiting.done():
             return False
         error, result = message.get("error"), message.get("result")
-        if isinstance(result, dict) and is_deep(result):
+        if isinstance(result, dict) and is_deeper(result, MOST_LEVELS):
             text = f"its answer is nested deeper than {MOST_LEVELS} levels"
             waiting.set_exception(ServerRefusedError(self._server.name, text))
         elif isinstance(result, dict):

@@ -155,6 +155,11 @@ class Upstream:
             reason = reason.removeprefix(f"the server {name} ")
         except TimeoutError:
             reason = f"did not start within {self.server.start_seconds:g} seconds"
+        except Exception as error:  # noqa: BLE001
+            # The outermost layer of this server's life: what nobody foresaw must not end it for
+            # good. The kind alone, because the text could hold what the server sent.
+            _log.error("server %s: unexpected %s", name, type(error).__name__)
+            reason = "answered in a way that this server did not expect"
         finally:
             self._session = None
             if session is not None:

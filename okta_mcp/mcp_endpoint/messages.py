@@ -5,6 +5,8 @@ import math
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from okta_mcp.nesting import is_deeper
+
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
 METHOD_NOT_FOUND = -32601
@@ -81,7 +83,7 @@ def _element(raw: Any) -> "Message | MessageError":
 
 
 def _message(raw: Any) -> Message:
-    if not isinstance(raw, dict) or raw.get("jsonrpc") != "2.0" or _is_deep(raw):
+    if not isinstance(raw, dict) or raw.get("jsonrpc") != "2.0" or is_deeper(raw, _DEEPEST):
         raise MessageError(INVALID_REQUEST, "the body is not a JSON-RPC 2.0 message")
     request_id = raw.get("id")
     if isinstance(request_id, bool) or not isinstance(request_id, str | int | None):
@@ -100,21 +102,6 @@ def error_body(code: int, message: str, request_id: RequestId, data: Any = None)
     if data is not None:
         error["data"] = data
     return {"jsonrpc": "2.0", "id": request_id, "error": error}
-
-
-def _is_deep(value: Any) -> bool:
-    """Whether containers are nested deeper than the bound; walks level by level."""
-    level = [value]
-    for _ in range(_DEEPEST):
-        level = [
-            child
-            for parent in level
-            for child in (parent.values() if isinstance(parent, dict) else parent)
-            if isinstance(child, dict | list)
-        ]
-        if not level:
-            return False
-    return True
 
 
 def _finite(text: str) -> float:

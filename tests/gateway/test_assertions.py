@@ -16,6 +16,7 @@ OTHER = HttpServer(name="other", title="other", url="https://other.acme.example/
 
 def claims(token: str, assertions: Assertions, audience: str = SERVER.url) -> dict[str, object]:
     """As a server behind would check it, by what is published, at the time of the clock."""
+    assert jwt.get_unverified_header(token)["typ"] == "okta-mcp-assertion+jwt"
     named = jwt.get_unverified_header(token)["kid"]
     keys = {key["kid"]: jwt.PyJWK(key) for key in assertions.jwks["keys"]}
     return dict(

@@ -270,6 +270,25 @@ async def test_an_answer_nested_too_deep_is_refused() -> None:
         await session.request("tools/call", {}, seconds=20)
 
 
+async def test_what_nobody_foresaw_does_not_end_a_servers_life() -> None:
+    class Odd(StdioLink):
+        async def open(self, *_: object) -> None:
+            raise KeyError("a secret of the server")
+
+    server, again = stdio_server("silent"), asyncio.Event()
+
+    async def sleep(_: float) -> None:
+        again.set()
+        await asyncio.Event().wait()
+
+    upstream = Upstream(server, lambda: Odd(server, VARIABLES), sleep=sleep)
+    upstream.start()
+    async with asyncio.timeout(5):
+        await again.wait()
+    assert upstream.state == State("down", "answered in a way that this server did not expect")
+    await upstream.stop()
+
+
 async def test_nobody_waits_for_a_server_that_was_stopped_at_its_start() -> None:
     server = stdio_server("silent")
     upstream = Upstream(server, lambda: StdioLink(server, VARIABLES))
