@@ -1,4 +1,4 @@
-"""How deep JSON from outside is nested: what is too deep to be walked or written is refused early."""
+"""How deep JSON from outside is nested; what could not be walked or written is refused early."""
 
 from typing import Any
 
