@@ -295,6 +295,8 @@ async def test_a_reload_reaches_every_worker(place: Place, tmp_path: Path) -> No
             other = Place(server, sandbox, place.recorder, mcp_json)
             async with person(other, "Sami Korhonen") as client:
                 await up(client, "vault_echo")
+                # A worker that starts later reads the new file anyway, and says nothing.
+                await eventually(lambda: len(server.events("server.started")) == 2)
                 configure("files")
                 server.process.send_signal(signal.SIGHUP)
                 told = "MCP_CONFIG was read again: 1 servers"
