@@ -8,11 +8,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
+from okta_mcp.audit.writer import AuditFileError
 from okta_mcp.serving.rates import TooManyRequestsError
 from okta_mcp.serving.trace import reference_of
 from okta_mcp.stores.interface import StoreFullError, StoreUnavailableError
 
-_STORE_SECONDS = 5
+_OUTAGE_SECONDS = 5
 _FULL_SECONDS = 60
 
 log = logging.getLogger("okta_mcp")
@@ -35,7 +36,12 @@ def error_handlers() -> dict[Any, Any]:
     async def store_away(request: Request, error: StoreUnavailableError) -> Response:  # noqa: ARG001
         # No line in the log: whoever watches the store has written the one that there is.
         said = "the server's store does not answer; try again in a moment"
-        return _later(503, said, _STORE_SECONDS)
+        return _later(503, said, _OUTAGE_SECONDS)
+
+    async def trail_away(request: Request, error: AuditFileError) -> Response:  # noqa: ARG001
+        # A refusal that could not be put on the record; the writer has said so in the log.
+        said = "the server cannot write its audit trail; try again in a moment"
+        return _later(503, said, _OUTAGE_SECONDS)
 
     async def crash(request: Request, error: Exception) -> Response:
         reference = reference_of(request)
@@ -51,6 +57,7 @@ def error_handlers() -> dict[Any, Any]:
         TooManyRequestsError: too_many_requests,
         StoreFullError: full,
         StoreUnavailableError: store_away,
+        AuditFileError: trail_away,
         Exception: crash,
     }
 
