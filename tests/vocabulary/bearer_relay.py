@@ -18,11 +18,18 @@ _LONGEST_HEAD = 64 * 1024
 async def bearer_relay(server_url: str, access_token: str) -> AsyncIterator[str]:
     """Runs in this loop; gives the URL that stands for `server_url`."""
     place = urlsplit(server_url)
+    exchanges: set[asyncio.Task[None]] = set()
 
     async def relayed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(asyncio.IncompleteReadError, OSError):
-            await _relay(reader, writer)
-        writer.close()
+        this = asyncio.current_task()
+        assert this is not None
+        exchanges.add(this)
+        try:
+            with contextlib.suppress(asyncio.IncompleteReadError, OSError):
+                await _relay(reader, writer)
+        finally:
+            await _closed(writer)
+            exchanges.discard(this)
 
     async def _relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(_END)
@@ -34,7 +41,7 @@ async def bearer_relay(server_url: str, access_token: str) -> AsyncIterator[str]
         finally:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
-            behind.close()
+            await _closed(behind)
 
     relay = await asyncio.start_server(relayed, "localhost", 0, limit=_LONGEST_HEAD)
     here = f"localhost:{relay.sockets[0].getsockname()[1]}"
@@ -42,6 +49,11 @@ async def bearer_relay(server_url: str, access_token: str) -> AsyncIterator[str]
         yield f"http://{here}"
     finally:
         relay.close()
+        # A program may have left an exchange open: its sockets would be blamed on a later test.
+        ended = list(exchanges)
+        for exchange in ended:
+            exchange.cancel()
+        await asyncio.gather(*ended, return_exceptions=True)
 
 
 def _rewritten(head: bytes, here: bytes, there: bytes, access_token: bytes) -> bytes:
@@ -56,6 +68,12 @@ def _rewritten(head: bytes, here: bytes, there: bytes, access_token: bytes) -> b
             kept.append(line)
     added = [b"Connection: close", b"Authorization: Bearer " + access_token]
     return b"\r\n".join([first, *kept, *added]) + _END
+
+
+async def _closed(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
