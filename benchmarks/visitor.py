@@ -11,6 +11,7 @@ import json
 import re
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPResponse
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
@@ -24,6 +25,26 @@ _INPUT = re.compile(r"<input\b([^>]*)>")
 _BUTTON = re.compile(r"<button\b([^>]*)>(.*?)</button>", re.DOTALL)
 _ATTRIBUTE = re.compile(r"([\w-]+)=(?:\"([^\"]*)\"|'([^']*)')")
 _FORM_TYPE = {"content-type": "application/x-www-form-urlencoded"}
+
+
+class RefusedError(click.ClickException):
+    """Another status than that of what was asked for; `error` is OAuth's code, if there is one."""
+
+    def __init__(self, status: int, url: str, text: str) -> None:
+        super().__init__(f"{status} at {url}: {text[:300]}")
+        try:
+            self.error = str(json.loads(text)["error"])
+        except (ValueError, KeyError, TypeError):
+            self.error = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Authorization:
+    """What a client holds between the browser's return and the token endpoint."""
+
+    client_id: str
+    code: str
+    verifier: str
 
 
 class Visitor:
@@ -45,6 +66,10 @@ class Visitor:
 
     def log_in(self, press: Sequence[str], scope: str | None = None) -> dict[str, Any]:
         """Register, authorize by pressing those buttons, and redeem; the token answer."""
+        return self.redeem(self.authorize(press, scope))
+
+    def authorize(self, press: Sequence[str], scope: str | None = None) -> Authorization:
+        """Register a client in a fresh browser, and bring its person to a code for it."""
         if not self._metadata:
             self.discover()
         self._cookies.clear()
@@ -79,22 +104,20 @@ class Visitor:
         answer = self._journey(f"{endpoint}?{urlencode(asked)}", list(press))
         if answer.get("state") != state or "code" not in answer:
             raise click.ClickException(f"the login ended with {answer}")
-        tokens = self._json(
-            "POST",
-            self._metadata["token_endpoint"],
-            urlencode(
-                {
-                    "grant_type": "authorization_code",
-                    "code": answer["code"],
-                    "code_verifier": verifier,
-                    "redirect_uri": CALLBACK,
-                    "client_id": client["client_id"],
-                    "resource": f"{self._url}/mcp",
-                }
-            ),
-            _FORM_TYPE,
-        )
-        return {**tokens, "client_id": client["client_id"]}
+        return Authorization(client["client_id"], answer["code"], verifier)
+
+    def redeem(self, authorization: Authorization) -> dict[str, Any]:
+        """The first tokens, and the id of the client that has them."""
+        form = {
+            "grant_type": "authorization_code",
+            "code": authorization.code,
+            "code_verifier": authorization.verifier,
+            "redirect_uri": CALLBACK,
+            "client_id": authorization.client_id,
+            "resource": f"{self._url}/mcp",
+        }
+        tokens = self._json("POST", self._metadata["token_endpoint"], urlencode(form), _FORM_TYPE)
+        return {**tokens, "client_id": authorization.client_id}
 
     def refresh(self, tokens: Mapping[str, Any]) -> dict[str, Any]:
         """The next pair of tokens."""
@@ -177,7 +200,7 @@ class Visitor:
     ) -> dict[str, Any]:
         response, text = self.exchanged(method, url, body, headers)
         if response.status not in (200, 201):
-            raise click.ClickException(f"{response.status} at {url}: {text[:300]}")
+            raise RefusedError(response.status, url, text)
         return dict(json.loads(text))
 
 

@@ -95,15 +95,15 @@ def document_host(client_id: str) -> str:
 class ClientDocuments:
     """Fetches, checks and keeps documents; one for the process.
 
-    `redirect_schemes` and `redirect_hosts` are those of registrations; `now` is epoch seconds.
-    `is_allowed_address`, `fetch_seconds` and `pause` are for tests, which have loopback only and
-    do not wait.
+    `ssl_context` is that of `PinnedFetch`. `redirect_schemes` and `redirect_hosts` are those of
+    registrations; `now` is epoch seconds. `is_allowed_address`, `fetch_seconds` and `pause` are for
+    tests, which have loopback only and do not wait.
     """
 
     def __init__(
         self,
         resolver: Resolver,
-        ssl_context: ssl.SSLContext,
+        ssl_context: ssl.SSLContext | None,
         *,
         redirect_schemes: tuple[str, ...],
         redirect_hosts: tuple[str, ...],

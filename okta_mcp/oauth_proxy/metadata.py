@@ -1,13 +1,16 @@
 """The two discovery documents: who issues tokens (RFC 8414) and what they are for (RFC 9728).
 
-Both are fixed at start from the public URL, but for the scopes of servers behind the gateway,
-which are those of now; nothing of a request enters them. The issuer is the
-bare origin, byte for byte the same everywhere. The protected resource names no scopes, so that
-clients ask for what the authorization server lists (design 15).
+Both are written once, from the public URL; the first one anew when the scopes of the servers behind
+the gateway have changed. Nothing of a request enters them. The issuer is the bare origin, byte for
+byte the same everywhere. The protected resource names no scopes, so that clients ask for what the
+authorization server lists (design 15).
 """
 
+import json
+from typing import Any
+
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from okta_mcp.mcp_endpoint.protected_resource import protected_resource
 from okta_mcp.oauth_proxy.client_metadata import GRANT_TYPES
@@ -39,13 +42,22 @@ class MetadataEndpoint:
             "authorization_response_iss_parameter_supported": True,
             "client_id_metadata_document_supported": takes_client_documents,
         }
-        self._protected_resource = protected_resource(resource_url, issuer)
+        self._written_scopes: tuple[str, ...] | None = None
+        self._written = b""
+        self._protected_resource = _written(protected_resource(resource_url, issuer))
 
     async def authorization_server(self, request: Request) -> Response:  # noqa: ARG002
         """RFC 8414."""
-        scopes = list(self._behind.supported_scopes)
-        return JSONResponse(self._authorization_server | {"scopes_supported": scopes})
+        scopes = self._behind.supported_scopes
+        if scopes != self._written_scopes:
+            document = self._authorization_server | {"scopes_supported": list(scopes)}
+            self._written_scopes, self._written = scopes, _written(document)
+        return Response(self._written, media_type="application/json")
 
     async def protected_resource(self, request: Request) -> Response:  # noqa: ARG002
         """RFC 9728."""
-        return JSONResponse(self._protected_resource)
+        return Response(self._protected_resource, media_type="application/json")
+
+
+def _written(document: dict[str, Any]) -> bytes:
+    return json.dumps(document, separators=(",", ":")).encode()

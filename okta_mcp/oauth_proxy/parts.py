@@ -5,7 +5,6 @@ place where settings, concrete stores and libraries meet. Nothing is connected o
 """
 
 import logging
-import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -113,8 +112,7 @@ def assembled(
     redirect_hosts = _redirect_hosts(settings)
     documents = ClientDocuments(
         resolver,
-        # A context of its own, because its application protocols are set for these fetches alone.
-        ssl.create_default_context(),
+        None,
         rates=rates,
         redirect_schemes=settings.redirect_schemes,
         redirect_hosts=redirect_hosts,

@@ -100,13 +100,15 @@ class PinnedFetch:
     """GETs JSON from hosts named by strangers.
 
     `ssl_context` verifies certificates and host names and belongs to this class alone: httpcore
-    sets its ALPN. `is_allowed_address` is a parameter so that tests may use loopback.
+    sets its ALPN. None is one with the system's authorities, made at the first fetch: many servers
+    never fetch, and it would be a fiftieth of their start. `is_allowed_address` is a parameter so
+    that tests may use loopback.
     """
 
     def __init__(
         self,
         resolver: Resolver,
-        ssl_context: ssl.SSLContext,
+        ssl_context: ssl.SSLContext | None,
         *,
         is_allowed_address: Callable[[Address], bool],
         fetch_seconds: float,
@@ -141,6 +143,8 @@ class PinnedFetch:
     async def _exchange(
         self, addresses: tuple[str, ...], host: str, port: int, path: str
     ) -> Fetched:
+        if self._ssl_context is None:
+            self._ssl_context = await asyncio.to_thread(ssl.create_default_context)
         url = httpcore.URL(scheme="https", host=host, port=port, target=path)
         headers = {
             "Accept": "application/json",

@@ -2,8 +2,9 @@
 
 One object for the whole process, made by the composition root around the one `httpx.AsyncClient`;
 the tools and the group lookup call it. When a request may go is decided in `turns`, how it is sent
-in `exchange`; here stands what is asked, and what is asked again. It sends GET only, never leaves
-the configured organisation and never shows a body or a header of Okta in an error.
+in `exchange`, which reads are one request in `joining`; here stands what is asked, and what is
+asked again. It sends GET only, never leaves the configured organisation and never shows a body or a
+header of Okta in an error.
 """
 
 import json
@@ -19,6 +20,7 @@ from okta_mcp import __version__
 from okta_mcp.okta.credentials import Caller, Credentials
 from okta_mcp.okta.errors import OktaUnavailableError, error_of, request_id_of
 from okta_mcp.okta.exchange import LONGEST_SECONDS, Answer, exchange, malformed
+from okta_mcp.okta.joining import Joining
 from okta_mcp.okta.limits import RateHeaders, bucket_of, rate_headers
 from okta_mcp.okta.paging import Parameter, next_target, path_of, target_of
 from okta_mcp.okta.sharing import Counts
@@ -77,6 +79,7 @@ class OktaApi:
         self._now = now
         self._sleep = sleep
         self._jitter = jitter
+        self._joining = Joining()
         self._turns = Turns(concurrency, now, longest_seconds=LONGEST_SECONDS, counts=counts)
 
     async def get(
@@ -92,7 +95,11 @@ class OktaApi:
     async def follow(self, next_path: str, *, caller: Caller | None = None) -> OktaPage:
         """The page at `next_path`, as an earlier page gave it; `ValueError` if it is no path."""
         path = path_of(next_path)
-        answer = await self._answer(_Request(next_path, bucket_of(path), caller))
+        answer = await self._joining.answer(
+            next_path,
+            caller,
+            lambda: self._answer(_Request(next_path, bucket_of(path), caller)),
+        )
         request_id = request_id_of(answer.headers)
         try:
             body = json.loads(answer.body, parse_constant=_no_constant, parse_float=_finite)

@@ -66,6 +66,12 @@ class OktaError(Exception):
         self.request_id = request_id
         self.details: dict[str, Any] = dict(details or {})
 
+    def copied(self) -> "OktaError":
+        """An equal error, for one of several who are told of the same failure."""
+        twin = type(self).__new__(type(self), *self.args)
+        vars(twin).update(vars(self), details=dict(self.details))
+        return twin
+
 
 class OktaRefusedError(OktaError):
     """Okta answered, and the answer is no; asking again does not help."""

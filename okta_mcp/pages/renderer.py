@@ -4,12 +4,12 @@ Built once by the composition root and handed to the endpoints. Every value that
 is freed of hidden characters and escaped; a missing one is an error, never an empty space.
 """
 
+import functools
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from typing import TYPE_CHECKING
 
 from okta_mcp.pages import text
 from okta_mcp.pages.problems import problem_of
@@ -28,6 +28,9 @@ from okta_mcp.pages.views import (
 from okta_mcp.rbac.behind import SCOPE_PREFIX, is_server_scope
 from okta_mcp.rbac.families import FAMILIES, OFFLINE_ACCESS, Family
 
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
 _HERE = Path(__file__).parent
 _START_PAGE = Button("Go to the start page", href="/")
 
@@ -43,15 +46,22 @@ class Pages:
         self.stylesheet = (_HERE / "static" / "okta-mcp.css").read_bytes()
         self.stylesheet_path = _hashed_path(self.stylesheet, "css")
         favicon = (_HERE / "static" / "favicon.svg").read_bytes()
-        favicon_path = _hashed_path(favicon, "svg")
+        self._favicon_path = _hashed_path(favicon, "svg")
         self.assets: Mapping[str, tuple[str, bytes]] = MappingProxyType(
             {
                 self.stylesheet_path: ("text/css; charset=utf-8", self.stylesheet),
-                favicon_path: ("image/svg+xml", favicon),
+                self._favicon_path: ("image/svg+xml", favicon),
             }
         )
         self._organisation = organisation
-        self._environment = Environment(
+        self._notice = notice
+
+    @functools.cached_property
+    def _environment(self) -> "Environment":
+        # At the first page, which some servers never show, and not at every start.
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+        environment = Environment(
             loader=FileSystemLoader(_HERE / "templates"),
             autoescape=True,
             undefined=StrictUndefined,
@@ -60,7 +70,7 @@ class Pages:
             lstrip_blocks=True,
             finalize=_printed,
         )
-        self._environment.filters.update(
+        environment.filters.update(
             claimed_name=text.claimed_name,
             family_titles=_family_titles,
             machine_moment=text.machine_moment,
@@ -69,12 +79,13 @@ class Pages:
             span=text.span,
             visible=text.visible,
         )
-        self._environment.globals.update(
-            organisation=organisation,
-            notice=notice,
+        environment.globals.update(
+            organisation=self._organisation,
+            notice=self._notice,
             stylesheet_path=self.stylesheet_path,
-            favicon_path=favicon_path,
+            favicon_path=self._favicon_path,
         )
+        return environment
 
     def sign_in(self, view: SignIn) -> str:
         """Who asks for what, before anything goes to Okta."""

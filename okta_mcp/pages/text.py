@@ -26,6 +26,9 @@ _DOUBLE_QUOTES = re.compile('["\u00ab\u00bb\u201c\u201d\u201e\u201f\u2033\u301d\
 
 def visible(text: str) -> str:
     """`text` with white space folded to single spaces and without characters that do not show."""
+    if text.isascii() and text.isprintable():
+        # Nearly every value: of all these, spaces alone can be too many.
+        return " ".join(text.split())
     kept: list[str] = []
     marks = 0
     for character in unicodedata.normalize("NFC", text):

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import pydantic
 from fastmcp.exceptions import ValidationError
 from fastmcp.tools import FunctionTool, ToolResult
@@ -125,12 +126,19 @@ def _within_limits(method: Callable[..., Any]) -> Callable[..., Any]:
         answer = method(*args, **kwargs)
         return await answer if inspect.isawaitable(answer) else answer
 
+    # Without what it returns, of which FastMCP would make a schema before it takes the given one.
+    arguments_only = signature.replace(return_annotation=inspect.Signature.empty)
+    limited.__signature__ = arguments_only  # type: ignore[attr-defined]
     return limited
 
 
 def compact_json(answer: dict[str, Any]) -> str:
     """The text form of an answer; every client can read it, also one without structured content."""
-    return json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
+    try:
+        return msgspec.json.encode(answer).decode()
+    except UnicodeEncodeError:
+        # Half of a surrogate pair, as an argument that is shown again may hold, is JSON too.
+        return json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
 
 
 def failure(error: Exception, tool: str, parameters: list[str] | None = None) -> ToolResult:

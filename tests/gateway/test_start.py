@@ -104,7 +104,7 @@ def test_several_workers_may_each_run_a_program_that_is_shared(tmp_path: Path) -
 @pytest.mark.parametrize("module", ["oauth_proxy", "resource_server"])
 def test_without_a_file_nothing_of_the_gateway_is_loaded(tmp_path: Path, module: str) -> None:
     program = (
-        f"import sys, okta_mcp.{module}.app, okta_mcp.serving.command;"
+        f"import sys, okta_mcp.{module}.app, okta_mcp.serving.run;"
         "print([name for name in sys.modules if name.startswith('okta_mcp.gateway')])"
     )
     assert run("-c", program, folder=tmp_path).stdout.strip() == "[]"

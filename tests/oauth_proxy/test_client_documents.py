@@ -108,7 +108,7 @@ def make(
     names: Names, pauses: Pauses, authority: Authority, clock: Clock
 ) -> Callable[..., ClientDocuments]:
     def documents(**changes: Any) -> ClientDocuments:
-        context = changes.pop("ssl_context", None) or authority.trusting()
+        context = changes.pop("ssl_context", authority.trusting())
         parameters: dict[str, Any] = {
             "redirect_schemes": ("vscode", "cursor"),
             "redirect_hosts": (),
@@ -422,7 +422,7 @@ async def test_a_certificate_of_an_unknown_authority_is_refused(
     make: Callable[..., ClientDocuments], host: DocumentHost
 ) -> None:
     """X-01."""
-    documents = make(ssl_context=ssl.create_default_context())
+    documents = make(ssl_context=None)
     assert await refusal(documents, host.url) == "no answer over TLS: ConnectError"
     assert host.heads == []
 

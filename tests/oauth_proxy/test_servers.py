@@ -76,6 +76,17 @@ async def test_metadata_lists_one_scope_for_each_server(local: LocalServer) -> N
     ]
 
 
+async def test_metadata_follows_the_servers_that_there_are(local: LocalServer) -> None:
+    client = await local.client()
+    url = f"{local.url}/.well-known/oauth-authorization-server"
+    before = (await client.http.get(url)).json()
+    take_away(local, "time")
+    after = (await client.http.get(url)).json()
+    assert before["scopes_supported"][-2:] == ["mcp.orphan", "offline_access"]
+    assert after["scopes_supported"][-2:] == ["mcp.time", "offline_access"]
+    assert before | {"scopes_supported": after["scopes_supported"]} == after
+
+
 async def test_consent_names_the_servers_of_the_role_and_no_other(local: LocalServer) -> None:
     """C-02: in the words of the configuration, and without a promise for them."""
     client, browser = await local.client(), local.browser()

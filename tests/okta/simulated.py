@@ -2,6 +2,7 @@
 Okta that counts as Okta does and keeps what it answered."""
 
 import asyncio
+import itertools
 import math
 import selectors
 from collections import Counter
@@ -17,6 +18,7 @@ from okta_mcp.okta.sharing import Counts
 from tests.okta.conftest import ORG, START, rate_headers
 
 USERS = "/api/v1/users"
+_PAGES = itertools.count()
 
 
 class _Selector(selectors.DefaultSelector):  # type: ignore[valid-type,misc]
@@ -112,9 +114,9 @@ class SimulatedOkta:
 
 
 async def ask(api: OktaApi, person: str | None) -> int:
-    """One call: 0 if it was answered, otherwise the seconds after which to come back."""
+    """One call that nobody else makes: 0 if it was answered, otherwise when to come back."""
     try:
-        await api.get(USERS, caller=Caller(person) if person else None)
+        await api.get(USERS, {"after": next(_PAGES)}, caller=Caller(person) if person else None)
     except OktaRateLimitedError as error:
         return error.retry_after_seconds
     return 0

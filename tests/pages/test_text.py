@@ -42,6 +42,11 @@ def test_control_or_odd_space_becomes_one_space(control: str) -> None:
     assert text.visible(f" Visual {control} Studio{control}") == "Visual Studio"
 
 
+def test_spaces_become_single_ones_in_plain_letters_and_in_others() -> None:
+    assert text.visible("  Visual   Studio ") == "Visual Studio"
+    assert text.visible("  Zoë's   Agent ") == "Zoë's Agent"
+
+
 def test_stacked_marks_are_cut_so_that_they_cannot_paint_over_other_lines() -> None:
     assert len(text.visible("x" + "\u0338" * 40)) <= 4
 

@@ -169,14 +169,22 @@ def _remember_network(admins: dict[str, Any], event: LogEvent) -> bool:
 
 
 async def _compare_networks(report: Report, period: Window) -> None:
-    """The sign-ins of the next administrator: is each network of a change an old one?"""
-    state = report.state
-    user_id, admin = next(iter(state["networks"].items()))
-    expression = (
-        f'eventType eq "user.session.start" and outcome.result eq "SUCCESS"'
-        f' and actor.id eq "{user_id}"'
-    )
-    sign_ins, _ = await events_of(report, first_page(expression, period))
+    """The sign-ins of the next administrators: is each network of a change an old one?"""
+
+    async def sign_ins_of(user_id: str) -> list[LogEvent]:
+        expression = (
+            f'eventType eq "user.session.start" and outcome.result eq "SUCCESS"'
+            f' and actor.id eq "{user_id}"'
+        )
+        return (await events_of(report, first_page(expression, period)))[0]
+
+    admins = list(report.state["networks"])
+    found = await report.of_first(admins, sign_ins_of)
+    for user_id, sign_ins in zip(admins, found, strict=False):
+        _compare(report.state, report.state["networks"].pop(user_id), sign_ins)
+
+
+def _compare(state: dict[str, Any], admin: dict[str, Any], sign_ins: list[LogEvent]) -> None:
     for network, change in admin["changes"].items():
         earlier = {
             event.network for event in sign_ins if event.at <= change["at"] - KNOWN_FOR_SECONDS
@@ -188,7 +196,6 @@ async def _compare_networks(report: Report, period: Window) -> None:
             state["unknown"].append(
                 {"who": admin["who"], "network": network, "known": known} | change
             )
-    del state["networks"][user_id]
 
 
 def _findings(state: dict[str, Any]) -> Findings:

@@ -1,10 +1,11 @@
 """Who holds which administrator role, directly or by a group, and with which sign-in factors.
 
-Okta: /api/v1/iam/assignees/users, which pages by a link in its body, then for each person the
-account, the roles and the factors. One row is one person and one role; the report goes on by its
-cursor where an organisation has many administrators.
+Okta: /api/v1/iam/assignees/users, which pages by a link in its body, then for a few people at a
+time the account, the roles and the factors. One row is one person and one role; the report goes on
+by its cursor where an organisation has many administrators.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 from okta_mcp.okta.errors import OktaRefusedError
@@ -64,13 +65,21 @@ async def _step(report: Report) -> bool:
     state = report.state
     report.doing("reading administrators", state["summary"]["people"])
     if state["waiting"]:
-        await _look_at(report, state["waiting"][0])
-        state["waiting"] = state["waiting"][1:]
+        sees_factors = report.may("list_okta_user_factors", _FACTORS)
+        found = await report.of_first(
+            state["waiting"],
+            lambda user_id: _read(report, user_id, sees_factors=sees_factors),
+            reads_each=3,
+        )
+        await _name_groups(report, [role for each in found for role in each.roles])
+        for each in found:
+            _take(report, each)
+        state["waiting"] = state["waiting"][len(found) :]
     elif state["next"]:
         body = await report.reader.raw(state["next"])
         listed = body.get("value")
-        found = [text(each, "id") for each in listed] if isinstance(listed, list) else []
-        state["waiting"] = [each for each in found if is_okta_id(each)]
+        ids = [text(each, "id") for each in listed] if isinstance(listed, list) else []
+        state["waiting"] = [each for each in ids if is_okta_id(each)]
         state["next"] = _following(body)
     return bool(state["waiting"] or state["next"])
 
@@ -80,62 +89,96 @@ def _following(body: Raw) -> str | None:
     return next_target([f'<{href}>; rel="next"'], _ASSIGNEES) if href else None
 
 
-async def _look_at(report: Report, user_id: str) -> None:
+@dataclass(frozen=True, slots=True)
+class _Admin:
+    """What Okta says of one: `factors` is None where the caller may not see them."""
+
+    user: dict[str, Any]
+    roles: list[dict[str, Any]]
+    factors: list[dict[str, Any]] | OktaRefusedError | None
+
+
+async def _read(report: Report, user_id: str, *, sees_factors: bool) -> _Admin:
+    reads = [_account(report, user_id), report.reader.all(f"/api/v1/users/{user_id}/roles")]
+    if not sees_factors:
+        user, (roles, _) = await report.together(*reads)
+        return _Admin(user, roles, None)
+    user, (roles, _), factors = await report.together(*reads, _factors(report, user_id))
+    return _Admin(user, roles, factors)
+
+
+async def _account(report: Report, user_id: str) -> dict[str, Any]:
     try:
-        user = await report.reader.raw(f"/api/v1/users/{user_id}")
+        return await report.reader.raw(f"/api/v1/users/{user_id}")
     except OktaRefusedError as error:
         if error.code != "not_found":
             raise
-        user = {"id": user_id}
-    roles, _ = await report.reader.all(f"/api/v1/users/{user_id}/roles")
-    cells: dict[str, Any] = {**person(user), "last_login": user.get("lastLogin")}
-    cells |= await _factors(report, user_id)
-    rows = [cells | await _assignment(report, role) for role in roles]
+        return {"id": user_id}
+
+
+async def _factors(report: Report, user_id: str) -> list[dict[str, Any]] | OktaRefusedError:
+    try:
+        factors, _ = await report.reader.all(f"/api/v1/users/{user_id}/factors")
+    except OktaRefusedError as error:
+        return error
+    return factors
+
+
+def _take(report: Report, admin: _Admin) -> None:
+    cells: dict[str, Any] = {**person(admin.user), "last_login": admin.user.get("lastLogin")}
+    if isinstance(admin.factors, OktaRefusedError):
+        report.note_unseen(f"{_FACTORS} of some people ({admin.factors.message})")
+    elif admin.factors is not None:
+        report.note_unseen(HIDDEN)
+        kinds = active_kinds(admin.factors)
+        cells |= {"factors": kinds, "posture": posture_of(kinds)}
+    rows = [cells | _assignment(report, role) for role in admin.roles]
     report.rows += rows
     _count(report.state["summary"], cells, rows)
 
 
-async def _factors(report: Report, user_id: str) -> dict[str, Any]:
-    """The cells about factors; empty where the caller or the server may not see them."""
-    if not report.may("list_okta_user_factors", _FACTORS):
-        return {}
-    try:
-        factors, _ = await report.reader.all(f"/api/v1/users/{user_id}/factors")
-    except OktaRefusedError as error:
-        report.note_unseen(f"{_FACTORS} of some people ({error.message})")
-        return {}
-    report.note_unseen(HIDDEN)
-    kinds = active_kinds(factors)
-    return {"factors": kinds, "posture": posture_of(kinds)}
-
-
-async def _assignment(report: Report, role: Raw) -> dict[str, Any]:
+def _assignment(report: Report, role: Raw) -> dict[str, Any]:
     kind = text(role, "type")
     assigned = text(role, "assignmentType")
     return {
         "role": kind,
         "label": text(role, "label"),
         "assigned": {"USER": "direct", "GROUP": "by group"}.get(assigned, assigned.lower()),
-        "group": await _group_name(report, role) if assigned == "GROUP" else None,
+        "group": _group_name(report, role) if assigned == "GROUP" else None,
         "resource_set": text(role, "resource-set") or None,
         "role_status": text(role, "status"),
     }
 
 
-async def _group_name(report: Report, role: Raw) -> str | None:
-    """The name of the group through which a role came, each asked once; else its id."""
-    group_id = text(role, "_links", "assignee", "href").rpartition("/")[2]
-    if not is_okta_id(group_id):
-        report.note_unseen("the group behind some roles: Okta does not say which")
-        return None
+async def _name_groups(report: Report, roles: list[dict[str, Any]]) -> None:
+    """Asks for the groups that are not known yet, each once in a report."""
     known = report.state["groups"]
-    if group_id not in known and report.may("get_okta_group", "names of groups"):
+    ids = {_group_id(role) for role in roles if text(role, "assignmentType") == "GROUP"}
+    new = sorted(each for each in ids - known.keys() if is_okta_id(each))
+
+    async def learn(group_id: str) -> None:
         try:
             group = await report.reader.raw(f"/api/v1/groups/{id_segment(group_id, 'group_id')}")
         except OktaRefusedError:
             group = {}
+        # Kept also where the step is repeated: a name stays true.
         known[group_id] = str(at(group, "profile", "name") or group_id)
-    return str(known.get(group_id, group_id))
+
+    if new and report.may("get_okta_group", "names of groups"):
+        await report.together(*map(learn, new))
+
+
+def _group_name(report: Report, role: Raw) -> str | None:
+    """The name of the group through which a role came; else its id."""
+    group_id = _group_id(role)
+    if not is_okta_id(group_id):
+        report.note_unseen("the group behind some roles: Okta does not say which")
+        return None
+    return str(report.state["groups"].get(group_id, group_id))
+
+
+def _group_id(role: Raw) -> str:
+    return text(role, "_links", "assignee", "href").rpartition("/")[2]
 
 
 def _count(summary: dict[str, Any], cells: Raw, rows: list[dict[str, Any]]) -> None:

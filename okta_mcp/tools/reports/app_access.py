@@ -1,8 +1,9 @@
 """Who has access to an application, and how: directly or through which of its groups.
 
 Okta: /api/v1/apps/{id}, its /users (which say direct or group, but not which group), its /groups,
-and the members of each of these. A row is one way of one person, so who is assigned directly and
-belongs to a group of the application has two; people are counted once, by the assignments.
+and the members of each of these, a few groups at a time. A row is one way of one person, so who is
+assigned directly and belongs to a group of the application has two; people are counted once, by
+the assignments.
 """
 
 from typing import Any
@@ -113,20 +114,30 @@ async def _groups(report: Report) -> None:
 
 
 async def _members(report: Report) -> None:
-    group_id, name, target = report.state["waiting"][0]
-    try:
-        members, following = await report.reader.page(target)
-    except OktaRefusedError as error:
-        # A group may go while the report runs, or lie outside what the credentials may see.
-        report.note_unseen(f"the members of group {group_id} ({error.message})")
-        members, following = [], None
-    report.rows += [
-        {**person(user), "how": "group", "group_id": group_id, "group": name} for user in members
-    ]
-    if following:
-        report.state["waiting"][0] = [group_id, name, following]
-    else:
-        del report.state["waiting"][0]
+    """The next page of the first groups that are waiting; those with another one wait on."""
+    waiting = report.state["waiting"]
+
+    async def read(group: list[str]) -> tuple[list[dict[str, Any]], str | None] | OktaRefusedError:
+        try:
+            return await report.reader.page(group[2])
+        except OktaRefusedError as error:
+            return error
+
+    found = await report.of_first(waiting, read)
+    longer = []
+    for (group_id, name, _), page in zip(waiting, found, strict=False):
+        if isinstance(page, OktaRefusedError):
+            # A group may go while the report runs, or lie outside what the credentials may see.
+            report.note_unseen(f"the members of group {group_id} ({page.message})")
+            continue
+        members, following = page
+        report.rows += [
+            {**person(user), "how": "group", "group_id": group_id, "group": name}
+            for user in members
+        ]
+        if following:
+            longer.append([group_id, name, following])
+    report.state["waiting"] = longer + waiting[len(found) :]
 
 
 async def read_app(report: Report) -> dict[str, Any]:

@@ -1,9 +1,11 @@
 """How well people's sign-in is protected: no factor, weak ones only, strong, phishing-resistant.
 
 Okta: people by group, by search or all active ones, and /api/v1/users/{id}/factors, one read a
-person: a call looks at about fifty people. Administrators come first in a report about everybody.
+person, a few people at a time: a call looks at about fifty. Administrators come first in a report
+about everybody.
 """
 
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -33,6 +35,9 @@ _MOST_ADMINS = 200
 _PAGE = 25
 _MAX_NAME_CHARS = 60
 _EVERYBODY = 'status eq "ACTIVE"'
+
+# What Okta says of a person's factors, or that it does not.
+_Factors = list[dict[str, Any]] | OktaRefusedError
 
 
 class MfaPostureReport:
@@ -110,13 +115,22 @@ async def _step(report: Report, sees_admins: bool) -> bool:
     if state["admin_page"]:
         await _admins(report)
     elif _admins_first(report) and state["admins_done"] < len(state["admins"]):
-        await _admin(report, state["admins"][state["admins_done"]], sees_admins)
-        state["admins_done"] += 1
+        rest = state["admins"][state["admins_done"] :]
+        seen = await report.of_first(rest, partial(_admin, report), reads_each=2)
+        for user_id, (user, factors) in zip(rest, seen, strict=False):
+            if isinstance(user, OktaRefusedError):
+                report.note_unseen(f"administrator {user_id} ({user.message})")
+            elif factors is not None:
+                _judge(report, person(user), factors, sees_admins)
+        state["admins_done"] += len(seen)
     elif state["waiting"]:
-        user_id, login, name = state["waiting"][0]
-        cells = {"user_id": user_id, "login": login, "name": name, "status": "ACTIVE"}
-        await _factors(report, cells, sees_admins)
-        del state["waiting"][0]
+        factors_of = await report.of_first(
+            [user_id for user_id, _, _ in state["waiting"]], partial(_factors, report)
+        )
+        for (user_id, login, name), factors in zip(state["waiting"], factors_of, strict=False):
+            cells = {"user_id": user_id, "login": login, "name": name, "status": "ACTIVE"}
+            _judge(report, cells, factors, sees_admins)
+        del state["waiting"][: len(factors_of)]
     else:
         await _people(report)
     report.doing("reading sign-in factors", state["looked_at"])
@@ -155,14 +169,15 @@ async def _admins(report: Report) -> None:
     state["admin_page"] = following
 
 
-async def _admin(report: Report, user_id: str, sees_admins: bool) -> None:
+async def _admin(
+    report: Report, user_id: str
+) -> tuple[dict[str, Any] | OktaRefusedError, _Factors | None]:
+    """The account, and its factors where it is active."""
     try:
         user = await report.reader.raw(f"/api/v1/users/{user_id}")
     except OktaRefusedError as error:
-        report.note_unseen(f"administrator {user_id} ({error.message})")
-        return
-    if user.get("status") == "ACTIVE":
-        await _factors(report, person(user), sees_admins)
+        return error, None
+    return user, await _factors(report, user_id) if user.get("status") == "ACTIVE" else None
 
 
 async def _people(report: Report) -> None:
@@ -185,13 +200,19 @@ async def _people(report: Report) -> None:
     state["people_page"] = following
 
 
-async def _factors(report: Report, cells: dict[str, str], sees_admins: bool) -> None:
+async def _factors(report: Report, user_id: str) -> _Factors:
+    try:
+        factors, _ = await report.reader.page(f"/api/v1/users/{user_id}/factors")
+    except OktaRefusedError as error:
+        return error
+    return factors
+
+
+def _judge(report: Report, cells: dict[str, str], factors: _Factors, sees_admins: bool) -> None:
     state = report.state
     is_admin = cells["user_id"] in state["admins"] if sees_admins else None
-    try:
-        factors, _ = await report.reader.page(f"/api/v1/users/{cells['user_id']}/factors")
-    except OktaRefusedError as error:
-        report.note_unseen(f"the factors of some people ({error.message})")
+    if isinstance(factors, OktaRefusedError):
+        report.note_unseen(f"the factors of some people ({factors.message})")
         state["counts"]["unreadable"] += 1
         report.rows.append({**cells, "admin": is_admin, "posture": "unreadable"})
         return

@@ -37,6 +37,10 @@ _AFTER_A_STEP = {
     "PASSWORD_EXPIRED": "a new password is chosen",
     "RECOVERY": "the recovery of the password is finished",
 }
+_ZONES = "network zones"
+_FACTORS = "the factors of the person"
+# The rows of a list, the refusal, or None where the caller may not ask for it.
+_Optional = list[dict[str, Any]] | OktaRefusedError | None
 _NO_ASSIGNMENT = frozenset({"INACTIVE", "SUSPENDED", "REVOKED", "UNASSIGNED", "DEPROVISIONED"})
 _NOT_LOOKED_AT = (
     "the global session policy, sign-in at another identity provider, and what the application"
@@ -94,17 +98,17 @@ class UserAppAccessReport:
 
 
 async def _step(report: Report) -> bool:
-    """The person, the application, the assignment, and then the rest at once.
+    """The person and the application, the assignment, and then the rest at once.
 
     Rules and groups would not fit into a cursor, so they are read together with the verdict.
     """
     state = report.state
     report.doing("reading assignments and rules", len(state), 4)
-    if "user" not in state:
-        user = await report.reader.raw(f"/api/v1/users/{report.question['user']}")
+    if not state:
+        user, app = await report.together(
+            report.reader.raw(f"/api/v1/users/{report.question['user']}"), read_app(report)
+        )
         state["user"] = {**person(user), "type_id": text(user, "type", "id")}
-    elif "app" not in state:
-        app = await read_app(report)
         policy_id = text(app, "_links", "accessPolicy", "href").rpartition("/")[2]
         state["app"] = {
             **app_cells(app),
@@ -134,14 +138,18 @@ async def _verdict(report: Report) -> None:
     state = report.state
     user, app = state["user"], state["app"]
     path = f"/api/v1/users/{user['user_id']}"
-    own, _ = await report.reader.all(f"{path}/groups")
-    shared = await _shared_groups(report, own)
-    zones = await _zones(report)
-    rules: list[dict[str, Any]] = []
-    if app["policy_id"]:
-        target = target_of(f"/api/v1/policies/{app['policy_id']}/rules", {"limit": 200})
-        rules, _ = await report.reader.all(target)
-    kinds = await _kinds(report, path)
+    (own, _), assigned, zone_rows, rules, factors = await report.together(
+        report.reader.all(f"{path}/groups"),
+        report.reader.all(
+            target_of(f"/api/v1/apps/{report.question['app_id']}/groups", {"limit": 200})
+        ),
+        _optional(report, "list_okta_network_zones", _ZONES, "/api/v1/zones"),
+        _rules(report, app["policy_id"]),
+        _optional(report, "list_okta_user_factors", _FACTORS, f"{path}/factors"),
+    )
+    shared = _shared_groups(report, own, *assigned)
+    zones = _zones(report, zone_rows)
+    kinds = _kinds(report, factors)
     groups = frozenset(text(group, "id") for group in own)
     subject = Subject(user["user_id"], user["type_id"], groups, zones)
     active = [rule for rule in rules if rule.get("status", "ACTIVE") == "ACTIVE"]
@@ -241,10 +249,27 @@ def _row(rule: Judged, said: Outcome) -> dict[str, Any]:
     }
 
 
-async def _shared_groups(report: Report, own: list[dict[str, Any]]) -> list[dict[str, str]]:
+async def _rules(report: Report, policy_id: str | None) -> list[dict[str, Any]]:
+    if not policy_id:
+        return []
+    target = target_of(f"/api/v1/policies/{policy_id}/rules", {"limit": 200})
+    return (await report.reader.all(target))[0]
+
+
+async def _optional(report: Report, tool: str, what: str, target: str) -> _Optional:
+    """A list without which there is still an answer; None where the caller may not ask for it."""
+    if not report.may(tool, what):
+        return None
+    try:
+        return (await report.reader.all(target))[0]
+    except OktaRefusedError as error:
+        return error
+
+
+def _shared_groups(
+    report: Report, own: list[dict[str, Any]], assigned: list[dict[str, Any]], is_all: bool
+) -> list[dict[str, str]]:
     """The groups of the person that are assigned to the application."""
-    path = f"/api/v1/apps/{report.question['app_id']}/groups"
-    assigned, is_all = await report.reader.all(target_of(path, {"limit": 200}))
     if not is_all:
         report.note_unseen("some of the many groups of the application")
     ids = {text(group, "id") for group in assigned}
@@ -255,24 +280,18 @@ async def _shared_groups(report: Report, own: list[dict[str, Any]]) -> list[dict
     ]
 
 
-async def _zones(report: Report) -> dict[str, str] | None:
-    if not report.may("list_okta_network_zones", "network zones"):
+def _zones(report: Report, rows: _Optional) -> dict[str, str] | None:
+    if isinstance(rows, OktaRefusedError):
+        report.note_unseen(f"{_ZONES} ({rows.message})")
         return None
-    try:
-        rows, _ = await report.reader.all("/api/v1/zones")
-    except OktaRefusedError as error:
-        report.note_unseen(f"network zones ({error.message})")
-        return None
-    return {text(zone, "id"): text(zone, "name") for zone in rows}
+    return None if rows is None else {text(zone, "id"): text(zone, "name") for zone in rows}
 
 
-async def _kinds(report: Report, path: str) -> list[str] | None:
-    if not report.may("list_okta_user_factors", "the factors of the person"):
+def _kinds(report: Report, factors: _Optional) -> list[str] | None:
+    if isinstance(factors, OktaRefusedError):
+        report.note_unseen(f"{_FACTORS} ({factors.message})")
         return None
-    try:
-        factors, _ = await report.reader.page(f"{path}/factors")
-    except OktaRefusedError as error:
-        report.note_unseen(f"the factors of the person ({error.message})")
+    if factors is None:
         return None
     report.note_unseen(HIDDEN)
     report.state["factors"] = active_kinds(factors)
