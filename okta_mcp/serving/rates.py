@@ -17,14 +17,16 @@ import ipaddress
 import math
 import secrets
 import time
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from limits import RateLimitItem, parse
-from limits.aio.storage import MemoryStorage, Storage
+from limits.aio.storage import Storage
 from limits.aio.strategies import FixedWindowRateLimiter
 from limits.errors import StorageError
 from starlette.requests import Request
 
+from okta_mcp.serving.memory_counts import MemoryCounts
 from okta_mcp.stores.interface import StoreUnavailableError
 
 if TYPE_CHECKING:
@@ -54,9 +56,10 @@ class Rates:
     ) -> None:
         self._redis = redis
         self._limiter = FixedWindowRateLimiter(
-            MemoryStorage() if redis is None else _redis_counts(redis, prefix)
+            MemoryCounts() if redis is None else _redis_counts(redis, prefix)
         )
-        self._key = key or secrets.token_bytes(16)
+        # The same few ask again and again.
+        self._slot = lru_cache(4096)(partial(_slot, key or secrets.token_bytes(16)))
 
     def rate(self, what: str, notation: str) -> "Rate":
         """One rate in the notation of `limits`, such as `120/minute`."""
@@ -71,25 +74,23 @@ class Rates:
         self, what: str, item: RateLimitItem, address: str, *, counts: bool = True
     ) -> None:
         """Count one, or only look; raises `TooManyRequestsError` and `StoreUnavailableError`."""
-        used = self._limiter.hit if counts else self._limiter.test
+        if self._redis is None:
+            await self._hit(what, item, address, counts)
+            return
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
-                if not await used(item, what, self._slot(address)):
-                    raise await self._refusal(what, item, address)
+                await self._hit(what, item, address, counts)
         except (StorageError, OSError, TimeoutError) as error:
             raise StoreUnavailableError(
                 f"the counts of rates cannot be read ({type(error.__cause__ or error).__name__});"
                 " see STORE_URL"
             ) from error
 
-    async def _refusal(self, what: str, item: RateLimitItem, address: str) -> TooManyRequestsError:
-        stats = await self._limiter.get_window_stats(item, what, self._slot(address))
-        return TooManyRequestsError(max(1, math.ceil(stats.reset_time - time.time())))
-
-    def _slot(self, address: str) -> str:
-        network = _network(address)
-        counted = hashlib.blake2b(network.encode(), key=self._key, digest_size=8).digest()
-        return str(int.from_bytes(counted, "big") % _SLOTS)
+    async def _hit(self, what: str, item: RateLimitItem, address: str, counts: bool) -> None:
+        used, slot = self._limiter.hit if counts else self._limiter.test, self._slot(address)
+        if not await used(item, what, slot):
+            stats = await self._limiter.get_window_stats(item, what, slot)
+            raise TooManyRequestsError(max(1, math.ceil(stats.reset_time - time.time())))
 
 
 class Rate:
@@ -116,6 +117,11 @@ class Rate:
 def address_of(request: Request) -> str:
     """The address of a request; empty where the transport has none."""
     return request.client.host if request.client else ""
+
+
+def _slot(key: bytes, address: str) -> str:
+    counted = hashlib.blake2b(_network(address).encode(), key=key, digest_size=8).digest()
+    return str(int.from_bytes(counted, "big") % _SLOTS)
 
 
 def _network(address: str) -> str:
