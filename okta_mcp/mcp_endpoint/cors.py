@@ -25,7 +25,7 @@ class McpCors(CORSMiddleware):
         self._is_allowed = is_allowed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if any(name == b"origin" for name, _ in scope["headers"]):
+        if b"origin" in dict(scope["headers"]):
             await super().__call__(scope, receive, send)
         else:
             # No page asks. Nothing may keep the answer, so it need not say what it varies by.
