@@ -12,7 +12,7 @@ import errno
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TextIO
@@ -70,11 +70,12 @@ class FileTrail:
                 self._look(size)
             yield self._last
 
-    def append(self, line: str, last: Last) -> None:
-        """Within a turn: write a line, which is then the last. Raises `OSError`, and then nothing
-        of it stays in the file."""
+    def append(self, lines: Sequence[str], last: Last) -> None:
+        """Within a turn: write lines, of which the last one is `last`. Raises `OSError`, and then
+        nothing of them stays in the file."""
         # A line that was cut off by a kill stays, on a line of its own.
-        text = (("\n" if self._last.is_cut_after else "") + line + "\n").encode()
+        first = "\n" if self._last.is_cut_after else ""
+        text = "".join([first, *(f"{line}\n" for line in lines)]).encode()
         descriptor = self._stream.fileno()
         end = os.fstat(descriptor).st_size
         try:
@@ -128,9 +129,9 @@ class StreamTrail:
             kept = os.pread(self._position.fileno(), 200, 0).decode().split()
             yield Last(int(kept[0]), kept[1]) if kept else Last()
 
-    def append(self, line: str, last: Last) -> None:
-        """Within a turn: hand over a line, which is then the last."""
-        self._stream.write(line + "\n")
+    def append(self, lines: Sequence[str], last: Last) -> None:
+        """Within a turn: hand over lines, of which the last one is `last`."""
+        self._stream.write("".join(f"{line}\n" for line in lines))
         self._last = last
         if self._position is not None:
             os.pwrite(self._position.fileno(), f"{last.seq:020} {last.link}".encode(), 0)

@@ -5,11 +5,16 @@ without `chain`; a line that is changed, removed or slipped in breaks the chain 
 `verified_lines` finds the place. Values are JSON-escaped, so no value can forge a line. Nothing
 secret is ever handed to this module: callers pass ids, names, reasons and counts.
 
+Lines are written together where events happen together: `write` writes at once, `record` with all
+that the event loop brings in the same round, in one turn at the file. Either returns only when the
+line is written, so nobody hears of what is not on the record, and no stop can lose a line.
+
 Where a line cannot be written (a full disk), whoever caused it gets no answer but the error, the
 event is kept and written first as soon as that works again, and `check` refuses beforehand whatever
 would cause another.
 """
 
+import asyncio
 import hashlib
 import json
 import logging
@@ -18,8 +23,12 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
+
+import msgspec
 
 from okta_mcp.audit.catalogue import EVENTS, SCHEMA_VERSION
 from okta_mcp.audit.trail import (
@@ -35,6 +44,8 @@ __all__ = ["Audit", "AuditFileError", "BrokenChainError", "verified_lines"]
 
 _LONGEST_VALUE = 512
 _SAID_AGAIN_SECONDS = 60
+# A disk that is nearly full may have room for some of what could not be written before.
+_LINES_AT_ONCE = 200
 
 log = logging.getLogger("okta_mcp")
 
@@ -53,6 +64,7 @@ class Audit:
         self._lock = threading.Lock()
         self._observers: list[Callable[[Mapping[str, Any]], None]] = []
         self._unwritten: deque[dict[str, Any]] = deque()
+        self._waiting: list[asyncio.Future[None]] = []
         self._is_failing = False
         self._said_at: float | None = None
         self._trail: FileTrail | StreamTrail
@@ -77,12 +89,30 @@ class Audit:
         Fields that are None are left out; text is cut to 512 characters. Raises `AuditFileError`
         where it cannot be written yet: what it is about must then not be told to anybody.
         """
-        if event not in EVENTS:
-            raise ValueError(f"{event!r} is not in the audit catalogue")
-        happened = {"event": event, "outcome": outcome, "reason": reason, **fields}
         with self._lock:
-            self._unwritten.append({"time": _iso(self._now()), **happened})
+            self._note(event, outcome, reason, fields)
             self._catch_up()
+
+    async def record(
+        self,
+        event: str,
+        outcome: str = "success",
+        *,
+        reason: str | None = None,
+        **fields: Any,
+    ) -> None:
+        """As `write`, in one turn with what else happens in this round of the event loop.
+
+        Where the caller is cancelled while it waits, the event is written all the same.
+        """
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            self._note(event, outcome, reason, fields)
+        if not self._waiting:
+            loop.call_soon(self._write_together)
+        written = loop.create_future()
+        self._waiting.append(written)
+        await written
 
     def check(self) -> None:
         """Before something happens that must be written; raises `AuditFileError`.
@@ -103,18 +133,45 @@ class Audit:
         return True
 
     def close(self) -> None:
-        """Close the file; standard output stays open."""
+        """Write what waits, and close the file; standard output stays open."""
+        self._write_together()
         self._trail.close()
+
+    def _note(
+        self, event: str, outcome: str, reason: str | None, fields: Mapping[str, Any]
+    ) -> None:
+        if event not in EVENTS:
+            raise ValueError(f"{event!r} is not in the audit catalogue")
+        happened = {"event": event, "outcome": outcome, "reason": reason, **fields}
+        self._unwritten.append({"time": _iso(self._now()), **happened})
+
+    def _write_together(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        failure: AuditFileError | None = None
+        try:
+            with self._lock:
+                self._catch_up()
+        except AuditFileError as error:
+            failure = error
+        for each in waiting:
+            if each.done():
+                # Its caller was cancelled.
+                continue
+            if failure is None:
+                each.set_result(None)
+            else:
+                each.set_exception(AuditFileError(str(failure)))
 
     def _catch_up(self) -> None:
         try:
             if self._is_failing:
                 self._trail.flush()
             while self._unwritten:
-                line = self._append(self._unwritten[0])
-                self._unwritten.popleft()
-                for observer in self._observers:
-                    observer(line)
+                together = self._append(list(islice(self._unwritten, _LINES_AT_ONCE)))
+                for line in together:
+                    self._unwritten.popleft()
+                    for observer in self._observers:
+                        observer(line)
             self._trail.flush()
         except OSError as error:
             self._is_failing = True
@@ -124,21 +181,25 @@ class Audit:
             self._is_failing = False
             log.warning("the audit trail is written again")
 
-    def _append(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """The event as the next line; raises `OSError`."""
+    def _append(self, events: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """The events as the next lines; raises `OSError`, and then none of them is."""
+        lines, texts = [], []
         with self._trail.turn() as last:
-            line = {
-                "schema": SCHEMA_VERSION,
-                "seq": last.seq + 1,
-                **event,
-                "after_cut": last.is_cut_after or None,
-            }
-            body = _compact(
-                {key: _bounded(value) for key, value in line.items() if value is not None}
-            )
-            link = _next_link(last.link, body)
-            self._trail.append(f'{body[:-1]},"chain":"{link}"}}', Last(last.seq + 1, link))
-        return line
+            for event in events:
+                line = {
+                    "schema": SCHEMA_VERSION,
+                    "seq": last.seq + 1,
+                    **event,
+                    "after_cut": last.is_cut_after or None,
+                }
+                body = _compact(
+                    {key: _bounded(value) for key, value in line.items() if value is not None}
+                )
+                last = Last(last.seq + 1, _next_link(last.link, body))
+                lines.append(line)
+                texts.append(f'{body[:-1]},"chain":"{last.link}"}}')
+            self._trail.append(texts, last)
+        return lines
 
     def _say(self, error: OSError) -> None:
         """Once a minute at the most: the log may go to the same disk."""
@@ -193,6 +254,14 @@ def _next_link(link: str, body: str) -> str:
 
 
 def _compact(line: dict[str, Any]) -> str:
+    """As ASCII, in which nothing of a line can look like the end of one."""
+    try:
+        text = msgspec.json.encode(line)
+        if text.isascii():
+            return text.decode()
+    except UnicodeEncodeError:
+        # Half a surrogate pair, which only escapes can say.
+        pass
     return json.dumps(line, ensure_ascii=True, separators=(",", ":"))
 
 
@@ -205,5 +274,10 @@ def _bounded(value: Any) -> Any:
 
 
 def _iso(epoch_seconds: float) -> str:
-    moment = datetime.fromtimestamp(epoch_seconds, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    seconds = int(epoch_seconds // 1)
+    return f"{_second(seconds)}.{int((epoch_seconds - seconds) * 1000):03}Z"
+
+
+@lru_cache(maxsize=2)
+def _second(epoch_seconds: int) -> str:
+    return f"{datetime.fromtimestamp(epoch_seconds, UTC):%Y-%m-%dT%H:%M:%S}"

@@ -30,7 +30,7 @@ from okta_mcp.okta.errors import OktaError
 from okta_mcp.okta.text import clean_text
 from okta_mcp.rbac.behind import Component, own_name, shown_name
 from okta_mcp.rbac.principal import current_principal
-from okta_mcp.tools.answers import failure
+from okta_mcp.tools.answers import failed
 from okta_mcp.tools.call import current_call
 
 _Component = TypeVar("_Component", bound=FastMCPComponent)
@@ -201,9 +201,7 @@ class _Tool(Tool):
             return _checked_result(self._server.name, result)
         # Whatever left this method, FastMCP would log with its text and its traceback.
         except Exception as error:  # noqa: BLE001
-            told = failure(error, self.name)
-            content = [part.model_dump(mode="json", exclude_none=True) for part in told.content]
-            return {"content": content, "isError": True}
+            return failed(error, self.name)
 
     def to_mcp_tool(self, **overrides: Any) -> mt.Tool:
         # FastMCP's `_meta` would only say that there are no tags, and a title made of the name.

@@ -9,13 +9,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from okta_mcp.compact_json import compact_text
 from okta_mcp.guides.event_types import (
     event_type_families,
     event_types_asked_first,
     event_types_beginning,
 )
 from okta_mcp.guides.policy_types import POLICY_TYPES
-from okta_mcp.tools.answers import compact_json
 from okta_mcp.tools.call import current_call
 from okta_mcp.tools.error_codes import ERROR_CODES
 from okta_mcp.tools.grammars import HELP
@@ -136,23 +136,23 @@ def readables(shelf: Shelf | None, who: Source, who_may_use_what: Source) -> Seq
 
 def _json_of(source: Source) -> Callable[[], Awaitable[str]]:
     async def read() -> str:
-        return compact_json(dict(source()))
+        return compact_text(dict(source()))
 
     return read
 
 
 async def _search_subjects() -> str:
-    return compact_json({"subjects": {name: SEARCH_HELP_URI.format(subject=name) for name in HELP}})
+    return compact_text({"subjects": {name: SEARCH_HELP_URI.format(subject=name) for name in HELP}})
 
 
 async def _search_help(subject: str) -> str:
     if subject not in HELP:
         raise NoSuchResourceError
-    return compact_json(HELP[subject])
+    return compact_text(HELP[subject])
 
 
 async def _event_types() -> str:
-    return compact_json(
+    return compact_text(
         {
             "asked_first": event_types_asked_first(),
             "families": event_type_families(),
@@ -166,23 +166,23 @@ async def _event_types_of(prefix: str) -> str:
     found = event_types_beginning(prefix)
     if not found:
         raise NoSuchResourceError
-    return compact_json(
+    return compact_text(
         {"types": found[:_MOST_EVENT_TYPES], "truncated": len(found) > _MOST_EVENT_TYPES}
     )
 
 
 async def _policy_types() -> str:
-    return compact_json({"types": POLICY_TYPES})
+    return compact_text({"types": POLICY_TYPES})
 
 
 async def _errors() -> str:
-    return compact_json({code: _told(code) for code in ERROR_CODES})
+    return compact_text({code: _told(code) for code in ERROR_CODES})
 
 
 async def _error(code: str) -> str:
     if code not in ERROR_CODES:
         raise NoSuchResourceError
-    return compact_json({"code": code, **_told(code)})
+    return compact_text({"code": code, **_told(code)})
 
 
 def _told(code: str) -> dict[str, str]:

@@ -36,13 +36,13 @@ class BearerHeader:
 
     def token(self, request: Request) -> str:
         """The token that the request presents; raises `BearerError` 400 or 401."""
-        headers = request.headers.getlist("authorization")
+        headers = [value for name, value in request.scope["headers"] if name == b"authorization"]
         if not headers:
             text = "no access token; give this URL to an MCP client, which logs you in"
             raise BearerError(401, "unauthorized", text, self._challenge)
         if len(headers) > 1:
             raise self._error(400, "invalid_request", "more than one Authorization header")
-        scheme, _, token = headers[0].partition(" ")
+        scheme, _, token = str(headers[0], "latin-1").partition(" ")
         if scheme.lower() != "bearer":
             raise BearerError(401, "unauthorized", "not a bearer token", self._challenge)
         if len(token) > _LONGEST_TOKEN:

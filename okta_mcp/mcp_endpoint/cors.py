@@ -9,7 +9,7 @@ from collections.abc import Callable
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import PlainTextResponse, Response
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 class McpCors(CORSMiddleware):
@@ -23,6 +23,13 @@ class McpCors(CORSMiddleware):
             expose_headers=["WWW-Authenticate", "Mcp-Session-Id"],
         )
         self._is_allowed = is_allowed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if b"origin" in dict(scope["headers"]):
+            await super().__call__(scope, receive, send)
+        else:
+            # No page asks. Nothing may keep the answer, so it need not say what it varies by.
+            await self.app(scope, receive, send)
 
     def is_allowed_origin(self, origin: str) -> bool:
         return self._is_allowed(origin)

@@ -7,34 +7,36 @@
                elements take the steps below each by itself
     role       live, for what depends on it; an account that may not act ends everything
     decision   the policy, by exact name
-    dispatch   to FastMCP, or directly to a server behind, without the caller's credentials
+    dispatch   to FastMCP, or directly to a tool, without the caller's credentials; a list that
+               was made before for such a principal is not made again
     audit      one line for each call, list and refusal
 
 No session is kept: `Mcp-Session-Id` is neither issued nor looked at, GET and DELETE are 405.
 """
 
-import hashlib
 import json
 import time
 from collections.abc import Callable
 from typing import Any
 
-from mcp.shared.inbound import (
-    ERROR_CODE_HTTP_STATUS,
-    InboundLadderRejection,
-    classify_inbound_request,
-)
-from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from mcp.shared.inbound import InboundLadderRejection, classify_inbound_request
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.types import Message as AsgiMessage
+from starlette.types import Receive, Scope, Send
 
 from okta_mcp.audit.writer import Audit, AuditFileError
+from okta_mcp.mcp_endpoint.answers import (
+    Answer,
+    HeaderPairs,
+    send_json,
+    send_later,
+    send_refusal,
+    send_unauthorized,
+)
 from okta_mcp.mcp_endpoint.bearer import BearerError
 from okta_mcp.mcp_endpoint.call_rates import CallRates
-from okta_mcp.mcp_endpoint.decision import ROLE_METHODS, Verdict, unjudged, unknown, verdict
-from okta_mcp.mcp_endpoint.direct import CallBehind, can_be_direct, direct_answer
+from okta_mcp.mcp_endpoint.decision import ROLE_METHODS, Verdict, unjudged, verdict
+from okta_mcp.mcp_endpoint.dispatch import Dispatch
 from okta_mcp.mcp_endpoint.entrance import Admitted, Entrance, EntranceUnavailableError
 from okta_mcp.mcp_endpoint.messages import (
     INVALID_REQUEST,
@@ -45,6 +47,9 @@ from okta_mcp.mcp_endpoint.messages import (
     error_body,
     parsed,
 )
+from okta_mcp.mcp_endpoint.record import line_of
+from okta_mcp.mcp_endpoint.remembered_lists import RememberedLists
+from okta_mcp.mcp_endpoint.revisions import VERSION_HEADER, is_modern
 from okta_mcp.mcp_endpoint.running import HungUpError, progress_token, run_call
 from okta_mcp.okta.directory import DirectoryUnavailableError
 from okta_mcp.rbac.limits import NO_LIMITS
@@ -52,24 +57,22 @@ from okta_mcp.rbac.policy import Policy
 from okta_mcp.rbac.principal import Principal, current_principal
 from okta_mcp.serving.body import BodyTooLargeError, bounded_body
 from okta_mcp.serving.refusals import Refusals
-from okta_mcp.serving.trace import trace
 from okta_mcp.stores.interface import StoreUnavailableError
 from okta_mcp.tools.call import Call, current_call
 
 LARGEST_MESSAGE = 1024 * 1024
+# Those of MCP, with which a client may ask for the challenge. Only POST is then served.
+_METHODS = frozenset({"GET", "HEAD", "POST", "DELETE"})
 _BATCH_VERSION = "2025-03-26"
-_LONGEST_SUBJECT = 128
 _RETRY_SECONDS = 5
-# What a caller sends to prove who it is stays on this side of the dispatch.
-_CREDENTIALS = frozenset({b"authorization", b"cookie", b"content-length", b"transfer-encoding"})
 
 
 class McpEndpoint:
-    """The ASGI application at /mcp; `dispatch` is FastMCP's, `call_behind` the gateway's."""
+    """The ASGI application at /mcp."""
 
     def __init__(
         self,
-        dispatch: ASGIApp,
+        dispatch: Dispatch,
         entrance: Entrance,
         policy: Policy,
         audit: Audit,
@@ -77,26 +80,26 @@ class McpEndpoint:
         call_rates: CallRates,
         *,
         is_allowed_origin: Callable[[str], bool],
-        call_behind: CallBehind | None = None,
     ) -> None:
         self._dispatch = dispatch
-        self._call_behind = call_behind
         self._entrance = entrance
         self._policy = policy
         self._audit = audit
         self._refusals = refusals
         self._call_rates = call_rates
         self._is_allowed_origin = is_allowed_origin
+        self._lists = RememberedLists(policy)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         asked: RequestId = None
-        send = answer = _Answer(send)
+        send = answer = Answer(send)
         try:
+            _check_method(request, _METHODS)
             self._check_origin(request)
             self._audit.check()
             admitted = await self._entrance.admitted(request)
-            _check_method(request)
+            _check_method(request, frozenset({"POST"}))
             incoming = await _incoming(request)
             if isinstance(incoming, Message):
                 asked = incoming.request_id
@@ -104,31 +107,32 @@ class McpEndpoint:
             else:
                 await self._answer_batch(request, send, admitted, incoming)
         except _RefusedError as refusal:
-            await refusal.response(scope, receive, send)
+            body = error_body(INVALID_REQUEST, refusal.text, None)
+            await send_json(send, body, status=refusal.status, headers=refusal.headers)
         except BearerError as error:
             if error.was_presented:
                 await self._refusals.write(request, "bearer.refused", error.reason)
-            await _unauthorized(error)(scope, receive, send)
+            await send_unauthorized(send, error)
         except MessageError as error:
             body = error_body(error.code, error.message, error.request_id)
-            await _json(body, status=400)(scope, receive, send)
+            await send_json(send, body, status=400)
         except EntranceUnavailableError as error:
-            await _later(error.text, error.retry_after_seconds, asked)(scope, receive, send)
+            await send_later(send, error.text, error.retry_after_seconds, asked)
         except StoreUnavailableError:
             text = "the server's store does not answer; try again in a moment"
-            await _later(text, _RETRY_SECONDS, asked)(scope, receive, send)
+            await send_later(send, text, _RETRY_SECONDS, asked)
         except AuditFileError:
             # What is not on the record is not answered; a stream that has begun just ends.
             if answer.has_begun:
                 await answer({"type": "http.response.body", "body": b""})
                 return
             text = "the server cannot write its audit trail; try again in a moment"
-            await _later(text, _RETRY_SECONDS, asked)(scope, receive, send)
+            await send_later(send, text, _RETRY_SECONDS, asked)
 
     async def _answer(
         self, request: Request, send: Send, admitted: Admitted, message: Message
     ) -> None:
-        """One message: role, decision, then the refusal or the dispatch, and the audit.
+        """One message: role, decision, then the refusal or what was asked for, and the audit.
 
         Raises `BearerError` and `MessageError` before anything is sent.
         """
@@ -139,17 +143,43 @@ class McpEndpoint:
         except DirectoryUnavailableError:
             text = "Okta does not answer, so your groups cannot be checked; try again in a minute"
             refused = unjudged(message, "okta_unavailable")
-            self._audited(request, message, principal, refused, None)
-            answer = _json(error_body(UNAVAILABLE, text, message.request_id))
-            await answer(request.scope, request.receive, send)
+            await self._record(line_of(request, message, principal, refused))
+            await send_json(send, error_body(UNAVAILABLE, text, message.request_id))
             return
         judged = verdict(message, principal, self._policy)
         if judged.answer is not None:
-            self._audited(request, message, principal, judged, None)
-            answer = _json(judged.answer, status=_status(request, judged.answer))
-            await answer(request.scope, request.receive, send)
+            await self._record(line_of(request, message, principal, judged))
+            await send_refusal(send, request, judged.answer)
+        elif message.method.endswith("/list"):
+            await self._answer_list(request, send, message, principal, judged)
+        else:
+            for part in await self._dispatched(request, send, message, principal, judged):
+                await send(part)
+
+    async def _answer_list(
+        self,
+        request: Request,
+        send: Send,
+        message: Message,
+        principal: Principal,
+        judged: Verdict,
+    ) -> None:
+        began_at = time.perf_counter()
+        key = self._lists.key(request, message, principal)
+        kept = self._lists.get(key)
+        if kept is None:
+            made_from = self._policy.behind.listed
+            tools = self._tools_of(principal)
+            parts = await self._dispatched(request, send, message, principal, judged, count=tools)
+            if key is not None:
+                self._lists.keep(key, parts, made_from, tools)
+            for part in parts:
+                await send(part)
             return
-        await self._dispatched(request, send, message, principal, judged)
+        call = self._call(principal, message.method, judged)
+        measured = {"count": kept.tools, "milliseconds": _milliseconds_since(began_at)}
+        await self._record(line_of(request, message, principal, judged, call, **measured))
+        await send_json(send, kept.answer(message.request_id))
 
     async def _answer_batch(
         self,
@@ -159,7 +189,7 @@ class McpEndpoint:
         batch: tuple[Message | MessageError, ...],
     ) -> None:
         """A batch of revision 2025-03-26: each element by itself, the answers in one list."""
-        if request.headers.get("mcp-protocol-version", _BATCH_VERSION) != _BATCH_VERSION:
+        if request.headers.get(VERSION_HEADER, _BATCH_VERSION) != _BATCH_VERSION:
             raise MessageError(INVALID_REQUEST, f"batches are of {_BATCH_VERSION} only")
         answers: list[Any] = []
         for element in batch:
@@ -173,15 +203,16 @@ class McpEndpoint:
                 answers += collected.answers()
             except MessageError as error:
                 answers.append(error_body(error.code, error.message, error.request_id))
-        response = JSONResponse(answers) if answers else Response(status_code=202)
-        response.headers["Cache-Control"] = "no-store"
-        await response(request.scope, request.receive, send)
+        if answers:
+            await send_json(send, answers)
+        else:
+            await send_json(send, b"", status=202)
 
     def _check_origin(self, request: Request) -> None:
         origin = request.headers.get("origin")
         if origin is not None and not self._is_allowed_origin(origin):
             text = f"pages of {origin[:200]} may not call this server; see ALLOWED_ORIGINS"
-            raise _RefusedError(_json(error_body(INVALID_REQUEST, text, None), status=403))
+            raise _RefusedError(403, text)
 
     async def _dispatched(
         self,
@@ -190,47 +221,50 @@ class McpEndpoint:
         message: Message,
         principal: Principal,
         judged: Verdict,
-    ) -> None:
-        name = judged.subject or message.method
-        call = self._call(principal, message.method, name, judged.server)
+        **measured: Any,
+    ) -> list[AsgiMessage]:
+        """The answer, on the record; of one that has begun as a stream, the rest."""
+        call = self._call(principal, message.method, judged)
         current_principal.set(principal)
         current_call.set(call)
-        started = time.perf_counter()
-        is_direct = judged.server is not None and can_be_direct(request, message)
-        call_behind = self._call_behind if is_direct else None
+        began_at = time.perf_counter()
+
+        def line() -> dict[str, Any] | None:
+            taken = {"milliseconds": _milliseconds_since(began_at)}
+            return line_of(request, message, principal, judged, call, **measured, **taken)
 
         async def dispatched(send: Send) -> None:
-            if call_behind is None:
-                scope, receive = _handed_on(request, message)
-                await self._dispatch(scope, receive, send)
-                return
-            result = await call_behind(name, message.params.get("arguments", {}))
-            if result is None:
-                call.error_code = "not_found"
-                body = unknown(message)
-            else:
-                body = direct_answer(request, message, result)
-            await _json(body)(request.scope, request.receive, send)
+            await self._dispatch(request, message, call, send)
 
-        answer: list[AsgiMessage] = []
+        # Elements of a batch are answered together: none of them has a stream of its own.
+        token = None if isinstance(send, _Collected) else progress_token(request, message)
         try:
-            # Elements of a batch are answered together: none of them has a stream of its own.
-            token = None if isinstance(send, _Collected) else progress_token(request, message)
-            answer = await run_call(dispatched, request, _uncached(send), token, call.progress)
+            answer = await run_call(dispatched, request, send, token, call.progress)
         except HungUpError:
             # The call was made and stands in the record; nobody is there to hear an answer.
-            call.error_code = "interrupted"
+            call.error_code, answer = "interrupted", []
         except BaseException:
             call.error_code = call.error_code or "interrupted"
+            # At once: whoever is cancelled may not get to wait for anything any more.
+            if (interrupted := line()) is not None:
+                self._audit.write(**interrupted)
             raise
-        finally:
-            milliseconds = round((time.perf_counter() - started) * 1000)
-            self._audited(request, message, principal, judged, call, milliseconds=milliseconds)
-        for part in answer:
-            await _uncached(send)(part)
+        await self._record(line())
+        return answer
 
-    def _call(self, principal: Principal, method: str, name: str, server: str | None) -> Call:
-        role = principal.role
+    async def _record(self, line: dict[str, Any] | None) -> None:
+        if line is not None:
+            await self._audit.record(**line)
+
+    def _tools_of(self, principal: Principal) -> int | None:
+        """How many tools the principal sees; None where no role is known."""
+        if principal.decision is None:
+            return None
+        role, groups = principal.role, principal.server_groups
+        return len(self._policy.allowed("tools", role, principal.scopes, groups))
+
+    def _call(self, principal: Principal, method: str, judged: Verdict) -> Call:
+        role, name = principal.role, judged.subject or method
 
         def may(tool: str) -> bool:
             scopes, groups = principal.scopes, principal.server_groups
@@ -240,7 +274,7 @@ class McpEndpoint:
         counted_as = name if method == "tools/call" else method
 
         async def counted() -> None:
-            await self._call_rates.count(principal.user_id, counted_as, server)
+            await self._call_rates.count(principal.user_id, counted_as, judged.server)
 
         limits = self._policy.limits(name, role) if method == "tools/call" else NO_LIMITS
 
@@ -256,59 +290,28 @@ class McpEndpoint:
             longest_window_days=limits.window_days,
         )
 
-    def _audited(
-        self,
-        request: Request,
-        message: Message,
-        principal: Principal,
-        judged: Verdict,
-        call: Call | None,
-        **measured: Any,
-    ) -> None:
-        if judged.event is None:
-            return
-        decision = principal.decision
-        outcome = "refused" if call is None else ("failure" if call.error_code else "success")
-        listed = {}
-        if judged.event == "tools.listed" and decision is not None:
-            scopes, groups = principal.scopes, principal.server_groups
-            listed["count"] = len(self._policy.allowed("tools", decision.role, scopes, groups))
-        self._audit.write(
-            judged.event,
-            outcome,
-            reason=judged.reason if call is None else call.error_code,
-            subject=judged.subject[:_LONGEST_SUBJECT] if judged.subject else None,
-            server=judged.server,
-            arguments_sha256=_digest(message) if judged.server and call is not None else None,
-            method=message.method if judged.subject is None else None,
-            role=decision.role if decision else None,
-            **principal.audit_fields(),
-            okta_request_ids=call.okta_request_ids or None if call else None,
-            **listed,
-            **measured,
-            **trace(request),
-        )
-
 
 class _RefusedError(Exception):
-    def __init__(self, response: Response) -> None:
-        super().__init__()
-        self.response = response
+    """Answered with `status` before there is a message."""
+
+    def __init__(self, status: int, text: str, headers: HeaderPairs = ()) -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
+        self.headers = headers
 
 
-def _check_method(request: Request) -> None:
-    if request.method != "POST":
+def _check_method(request: Request, methods: frozenset[str]) -> None:
+    if request.method not in methods:
         text = "this server keeps no session and opens no stream; send POST"
-        body = error_body(INVALID_REQUEST, text, None)
-        raise _RefusedError(_json(body, status=405, headers={"Allow": "POST"}))
+        raise _RefusedError(405, text, [(b"allow", b"POST")])
 
 
 async def _incoming(request: Request) -> Message | tuple[Message | MessageError, ...]:
     try:
         incoming = parsed(await bounded_body(request, LARGEST_MESSAGE))
     except BodyTooLargeError as error:
-        body = error_body(INVALID_REQUEST, error.reason, None)
-        raise _RefusedError(_json(body, status=413)) from None
+        raise _RefusedError(413, error.reason) from None
     if isinstance(incoming, Message) and not incoming.is_notification:
         _check_routing_headers(request, incoming)
     return incoming
@@ -319,46 +322,11 @@ def _check_routing_headers(request: Request, message: Message) -> None:
 
     The decision is on the body; something in between may have decided on the headers.
     """
-    if not _is_modern(request):
+    if not is_modern(request):
         return
     route = classify_inbound_request(message.raw, headers=request.headers)
     if isinstance(route, InboundLadderRejection):
         raise MessageError(route.code, route.message, message.request_id)
-
-
-class _Answer:
-    """The connection, and whether an answer has begun on it."""
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self.has_begun = False
-
-    async def __call__(self, message: AsgiMessage) -> None:
-        self.has_begun = True
-        await self._send(message)
-
-
-def _is_modern(request: Request) -> bool:
-    """Whether the request names a revision without a handshake, 2026-07-28 or later."""
-    return request.headers.get("mcp-protocol-version") in MODERN_PROTOCOL_VERSIONS
-
-
-def _status(request: Request, refusal: dict[str, Any]) -> int:
-    """The status of a refusal: its code's in the revisions that give codes one, else 200.
-
-    What is behind answers so too: a refused tool must look like one that does not exist.
-    """
-    code = refusal["error"]["code"]
-    return ERROR_CODE_HTTP_STATUS.get(code, 200) if _is_modern(request) else 200
-
-
-def _digest(message: Message) -> str | None:
-    """Of the arguments of a call, as JSON with sorted keys and without spaces (UTF-8)."""
-    if message.method != "tools/call":
-        return None
-    arguments = message.params.get("arguments") or {}
-    canonical = json.dumps(arguments, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class _Collected:
@@ -375,46 +343,5 @@ class _Collected:
         return [json.loads(self._body)] if self._body else []
 
 
-def _handed_on(request: Request, message: Message) -> tuple[Scope, Receive]:
-    """The request for the dispatch: the message as it was decided on, no credentials.
-
-    The body is written again, so that no second reading of the same bytes can mean another call.
-    """
-    body = json.dumps(message.raw, separators=(",", ":")).encode()
-    headers = [pair for pair in request.scope["headers"] if pair[0] not in _CREDENTIALS]
-    headers.append((b"content-length", str(len(body)).encode()))
-    pending: list[AsgiMessage] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def receive() -> AsgiMessage:
-        return pending.pop() if pending else await request.receive()
-
-    return {**request.scope, "headers": headers}, receive
-
-
-def _uncached(send: Send) -> Send:
-    async def sent(message: AsgiMessage) -> None:
-        if message["type"] == "http.response.start":
-            names = {name.lower() for name, _ in message.get("headers", ())}
-            if b"cache-control" not in names:
-                pair = (b"cache-control", b"no-store")
-                message = {**message, "headers": [*message.get("headers", ()), pair]}
-        await send(message)
-
-    return sent
-
-
-def _json(
-    body: dict[str, Any], *, status: int = 200, headers: dict[str, str] | None = None
-) -> Response:
-    uncached = {"Cache-Control": "no-store"}
-    return JSONResponse(body, status_code=status, headers=uncached | (headers or {}))
-
-
-def _later(text: str, retry_after_seconds: int, asked: RequestId) -> Response:
-    headers = {"Retry-After": str(retry_after_seconds)}
-    return _json(error_body(UNAVAILABLE, text, asked), status=503, headers=headers)
-
-
-def _unauthorized(error: BearerError) -> Response:
-    body = {"error": error.code, "error_description": error.reason}
-    return _json(body, status=error.status, headers={"WWW-Authenticate": error.challenge})
+def _milliseconds_since(began_at: float) -> int:
+    return round((time.perf_counter() - began_at) * 1000)

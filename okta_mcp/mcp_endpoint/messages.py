@@ -59,7 +59,7 @@ def parsed(body: bytes) -> Message | tuple["Message | MessageError", ...]:
     """
     try:
         # From bytes, json would also take other encodings, and halves of surrogate pairs.
-        raw = json.loads(body.decode("utf-8-sig"), parse_constant=_no_constant, parse_float=_finite)
+        raw = _DECODER.decode(body.decode("utf-8-sig"))
         if b"\\u" in body:
             # Half a surrogate pair is legal JSON and no text: no answer could repeat it.
             json.dumps(raw, ensure_ascii=False).encode()
@@ -114,3 +114,6 @@ def _finite(text: str) -> float:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(name)
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)

@@ -59,6 +59,28 @@ async def run_call(
         await dispatch(collect)
 
     call = asyncio.create_task(dispatched())
+    try:
+        # What asks nobody is done by now, and nobody can hang up in between.
+        await asyncio.sleep(0)
+        if call.done():
+            call.result()
+            return answer
+        return await _watched(call, answer, request, send, token, progress)
+    finally:
+        if not call.done():
+            call.cancel()
+            await asyncio.wait({call})
+
+
+async def _watched(
+    call: asyncio.Task[None],
+    answer: list[AsgiMessage],
+    request: Request,
+    send: Send,
+    token: str | int | None,
+    progress: Progress,
+) -> list[AsgiMessage]:
+    """What is left to send when `call`, which puts its answer into `answer`, has ended."""
     gone = asyncio.create_task(_hung_up(request))
     try:
         if await _done(call, gone, PROGRESS_SECONDS if token is not None else None):
@@ -75,8 +97,7 @@ async def run_call(
         return [{"type": "http.response.body", "body": _framed(body), "more_body": False}]
     finally:
         gone.cancel()
-        call.cancel()
-        await asyncio.wait({call, gone})
+        await asyncio.wait({gone})
 
 
 async def _done(call: asyncio.Task[None], gone: asyncio.Task[None], seconds: float | None) -> bool:

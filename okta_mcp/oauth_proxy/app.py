@@ -8,12 +8,13 @@ from starlette.applications import Starlette
 from okta_mcp.mcp_endpoint.server import mcp_server
 from okta_mcp.oauth_proxy.error_answers import error_handlers
 from okta_mcp.oauth_proxy.parts import assembled
-from okta_mcp.oauth_proxy.routes import route_table
+from okta_mcp.oauth_proxy.routes import proxy_entrance, route_table
 from okta_mcp.ops.okta_watch import OktaWatch
 from okta_mcp.ops.stopping import Stopping
 from okta_mcp.serving.application import application
 from okta_mcp.serving.gateway_running import running_gateway
 from okta_mcp.serving.health import HealthEndpoint
+from okta_mcp.serving.mcp_app import mcp_app
 from okta_mcp.serving.sweep import swept
 from okta_mcp.serving.workers import Worker
 from okta_mcp.settings import Settings
@@ -47,9 +48,17 @@ def build_app(
     return application(
         parts,
         [
-            *route_table(parts, health, behind, sandbox_url, gateway.call if gateway else None),
+            *route_table(parts, health, sandbox_url),
             *(gateway.routes if gateway else ()),
         ],
+        mcp=mcp_app(
+            parts,
+            proxy_entrance(parts),
+            parts.offered,
+            parts.policy,
+            behind,
+            gateway.call if gateway else None,
+        ),
         behind=behind,
         handlers=error_handlers(parts.responses),
         background=lambda: (okta.run(), swept(parts, parts.upstreams.release_unused)),

@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 
-from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
@@ -11,7 +10,6 @@ from starlette.routing import Route
 
 from okta_mcp.audit.writer import Audit
 from okta_mcp.mcp_endpoint.bearer import BearerHeader
-from okta_mcp.mcp_endpoint.direct import CallBehind
 from okta_mcp.mcp_endpoint.protected_resource import (
     PROTECTED_RESOURCE_PATH,
     PROTECTED_RESOURCE_PATHS,
@@ -37,7 +35,6 @@ from okta_mcp.oauth_proxy.suspicion import Suspicion
 from okta_mcp.oauth_proxy.token import TokenEndpoint
 from okta_mcp.oauth_proxy.tools import TOOLS_PATH, ToolsEndpoint
 from okta_mcp.serving.health import HealthEndpoint
-from okta_mcp.serving.mcp_route import mcp_route
 from okta_mcp.serving.okta_access import okta_scopes
 
 _SUSPICIOUS_RATE = "10/10 minutes"
@@ -45,23 +42,20 @@ _SUSPICIOUS_RATE = "10/10 minutes"
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def route_table(
-    parts: Parts,
-    health: HealthEndpoint,
-    behind: Starlette,
-    sandbox_url: str | None,
-    call_behind: CallBehind | None = None,
-) -> list[Route]:
-    """`behind` is the MCP server that /mcp dispatches to, `call_behind` its shorter way."""
+def proxy_entrance(parts: Parts) -> ProxyEntrance:
+    """The way into /mcp, which is served beside these routes."""
     header = BearerHeader(f"{parts.settings.url}{PROTECTED_RESOURCE_PATH}/mcp")
-    entrance = ProxyEntrance(header, parts.grants, parts.roles, parts.policy.services)
+    return ProxyEntrance(header, parts.grants, parts.roles, parts.policy.services)
+
+
+def route_table(parts: Parts, health: HealthEndpoint, sandbox_url: str | None) -> list[Route]:
+    """Every route but /mcp."""
     home = HomeEndpoint(parts.responses, mcp_url=parts.resource_url, sandbox_url=sandbox_url)
     return [
         Route("/", home.get),
         Route("/static/{name}", home.asset),
         Route("/health", health.get),
         Route("/health/ready", health.ready),
-        mcp_route(parts, entrance, parts.policy, behind, call_behind),
         *_client_routes(parts),
         *_page_routes(parts),
     ]

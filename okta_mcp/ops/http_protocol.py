@@ -23,11 +23,13 @@ from uvicorn.server import ServerState
 from okta_mcp.ops.request_framing import (
     LARGEST_HEAD,
     METHODS,
+    Head,
     RefusedRequestError,
     RequestFraming,
 )
 
 _log = logging.getLogger(__name__)
+_LONGEST_KEPT_HEAD = 4096
 
 
 @dataclass(frozen=True)
@@ -103,32 +105,37 @@ class _Bounds(asyncio.Protocol):
                     if len(self._held) > LARGEST_HEAD:
                         self.transport.abort()
                     return
-                self._request = RequestFraming()
+                self._request = RequestFraming(_worth_keeping(self._request.head))
                 self._is_handed_on = False
                 self._start_idle_timer()
             if not self._held:
                 return
-            if self._timer is None:
+            if not self._request.has_begun:
                 # The first byte of a further request: no longer idle.
                 self._unset_keepalive_if_required()  # type: ignore[attr-defined]
-                self._start_timer(self.limits.head_seconds)
             had_head = self._request.has_head
             try:
                 passed = self._request.take(self._held)
             except RefusedRequestError as refused:
                 self._refuse(refused.status, refused.reason)
                 return
-            if self._request.has_head and not had_head:
-                self._was_paused = False
-                self._start_timer(self.limits.body_seconds)
-            if self._request.is_complete:
-                self._stop_timer()
+            self._time_the_rest(is_new_body=self._request.has_head and not had_head)
             if passed:
                 super().data_received(passed)
                 self._is_handed_on = True
                 self._was_paused |= self.flow.read_paused
             if not self._request.is_complete:
                 return
+
+    def _time_the_rest(self, *, is_new_body: bool) -> None:
+        """A limit for what is still to come of the request, each part from its beginning."""
+        if is_new_body:
+            self._was_paused = False
+        if is_new_body or self._request.is_complete:
+            self._stop_timer()
+        if self._timer is None and not self._request.is_complete:
+            has_head, limits = self._request.has_head, self.limits
+            self._start_timer(limits.body_seconds if has_head else limits.head_seconds)
 
     def _start_idle_timer(self) -> None:
         # uvicorn starts it after the answer and stops it at the next byte, also when that is of
@@ -202,3 +209,8 @@ class _Bounds(asyncio.Protocol):
         status_line = b"HTTP/1.1 %d %s" % (status, HTTPStatus(status).phrase.encode())
         lines = [status_line, *(name + b": " + value for name, value in headers), b"", b""]
         self.transport.write(b"\r\n".join(lines) + reason.encode())
+
+
+def _worth_keeping(head: Head | None) -> Head | None:
+    """Long heads would add up over many connections, and nearly all are short."""
+    return head if head is not None and len(head.raw) <= _LONGEST_KEPT_HEAD else None

@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -24,6 +23,7 @@ _HSTS = "max-age=31536000; includeSubDomains"
 # As browsers write it: urlsplit also finds a loopback name in x@localhost and [::1].evil.example.
 _LOOPBACK = re.compile(r"(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?")
 _STORE_SECONDS = 1.5
+_UNKEPT = (b"cache-control", b"no-store")
 _FOR_ANYBODY = frozenset({"/health", "/health/ready"})
 
 
@@ -32,27 +32,38 @@ class SecurityHeaders:
 
     def __init__(self, app: ASGIApp, *, is_https: bool) -> None:
         self._app = app
-        self._headers = {
-            "X-Content-Type-Options": "nosniff",
-            "X-Frame-Options": "DENY",
-            "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+        headers = {
+            "x-content-type-options": "nosniff",
+            "x-frame-options": "DENY",
+            "content-security-policy": CONTENT_SECURITY_POLICY,
             # same-origin, because with no-referrer a browser sends `Origin: null` with our forms.
-            "Referrer-Policy": "same-origin",
+            "referrer-policy": "same-origin",
         }
         if is_https:
-            self._headers["Strict-Transport-Security"] = _HSTS
+            headers["strict-transport-security"] = _HSTS
+        self._pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
+        self._names = frozenset(name for name, _ in self._pairs)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def sent(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(raw=message.setdefault("headers", []))
-                for name, value in self._headers.items():
-                    headers[name] = value
-                if "cache-control" not in headers:
-                    headers["Cache-Control"] = "no-store"
+                message["headers"] = self._with_ours(message.get("headers", ()))
             await send(message)
 
         await self._app(scope, receive, sent if scope["type"] == "http" else send)
+
+    def _with_ours(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        """The headers of an answer with these in the place of any of the same name."""
+        kept, is_kept_out = [], False
+        for pair in headers:
+            name = pair[0].lower()
+            if name not in self._names:
+                kept.append(pair)
+            is_kept_out |= name == b"cache-control"
+        kept += self._pairs
+        if not is_kept_out:
+            kept.append(_UNKEPT)
+        return kept
 
 
 class StoreTime:
@@ -83,8 +94,8 @@ class KnownHosts:
         if scope["type"] != "http" or scope["path"] in _FOR_ANYBODY:
             await self._app(scope, receive, send)
             return
-        hosts = Headers(scope=scope).getlist("host")
-        if len(hosts) == 1 and self._is_known(hosts[0].lower(), scope["path"]):
+        hosts = [value for name, value in scope["headers"] if name == b"host"]
+        if len(hosts) == 1 and self._is_known(hosts[0].decode("latin-1").lower(), scope["path"]):
             await self._app(scope, receive, send)
             return
         url = f"{self._public_url}/mcp" if scope["path"] == "/mcp" else self._public_url

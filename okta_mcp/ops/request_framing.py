@@ -26,6 +26,16 @@ _CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,8}")
 _LONGEST_CHUNK_LINE = 10
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A head that was read: as it came, as it was passed on, and what it says of the body."""
+
+    raw: bytes
+    passed: bytes
+    length: int
+    is_chunked: bool
+
+
 @dataclass
 class RefusedRequestError(Exception):
     """The connection has no readable request any more: answer `status` with `reason`, and close."""
@@ -35,12 +45,18 @@ class RefusedRequestError(Exception):
 
 
 class RequestFraming:
-    """One request as it arrives. `has_head` once its head is complete, `is_complete` at its end."""
+    """One request as it arrives. `has_head` once its head is complete, `is_complete` at its end.
 
-    def __init__(self) -> None:
+    `before` is the `head` of the connection's last request: clients repeat theirs byte for byte,
+    and what was read once need not be read again.
+    """
+
+    def __init__(self, before: Head | None = None) -> None:
+        self.head = before
         self.has_head = False
         self.is_complete = False
         self._lines: list[bytes] = []
+        self._raw_lines: list[bytes] = []
         self._head_size = 0
         self._header_count = 0
         self._is_http_1_0 = False
@@ -62,6 +78,11 @@ class RequestFraming:
         Raises RefusedRequestError.
         """
         passed = bytearray()
+        if self.head is not None and not self._head_size and held.startswith(self.head.raw):
+            del held[: len(self.head.raw)]
+            passed += self.head.passed
+            self._head_size = len(self.head.raw)
+            self._expect(self.head)
         while held and not self.is_complete:
             if self._due:
                 piece = held[: self._due]
@@ -77,12 +98,13 @@ class RequestFraming:
             elif line:
                 self._read_head_line(line)
             else:
-                self._end_head()
-                passed += b"\r\n".join([*self._lines, b"", b""])
+                self.head = self._ended_head()
+                passed += self.head.passed
+                self._expect(self.head)
         return bytes(passed)
 
     def _line(self, held: bytearray) -> bytes | None:
-        if not self._lines and held[0] <= 0x20:
+        if not self.has_begun and held[0] <= 0x20:
             # Not HTTP, mostly a TLS hello on a plain port: no reason to wait for its end.
             _refuse("the request line is malformed")
         size = held.find(b"\n") + 1
@@ -102,6 +124,7 @@ class RequestFraming:
         return line[:-2]
 
     def _read_head_line(self, line: bytes) -> None:
+        self._raw_lines.append(line)
         if not self._lines:
             if (parts := _REQUEST_LINE.fullmatch(line)) is None:
                 _refuse("the request line is malformed")
@@ -124,7 +147,7 @@ class RequestFraming:
             line = parts[1] + b": " + value
         self._lines.append(line)
 
-    def _end_head(self) -> None:
+    def _ended_head(self) -> Head:
         if len(self._headers.get(b"host", [])) != 1:
             _refuse("exactly one Host is needed")
         lengths = self._headers.get(b"content-length", [])
@@ -135,9 +158,17 @@ class RequestFraming:
             _refuse("the Transfer-Encoding is not chunked")
         if lengths and not _LENGTH.fullmatch(lengths[0]):
             _refuse("the Content-Length is malformed")
+        return Head(
+            b"\r\n".join([*self._raw_lines, b"", b""]),
+            b"\r\n".join([*self._lines, b"", b""]),
+            int(lengths[0]) if lengths else 0,
+            bool(codings),
+        )
+
+    def _expect(self, head: Head) -> None:
+        """The body that the head announces."""
         self.has_head = True
-        self._is_chunked = bool(codings)
-        self._due = int(lengths[0]) if lengths else 0
+        self._due, self._is_chunked = head.length, head.is_chunked
         self.is_complete = not (self._due or self._is_chunked)
 
     def _read_chunk_line(self, line: bytes) -> None:

@@ -54,6 +54,9 @@ class Running(Protocol):
         """The server's own names as it listed them last (of resources: URIs and templates); None
         where it has not listed yet."""
 
+    def listed(self) -> tuple[object, ...]:
+        """The servers and what each has listed, as objects that stay while nothing changes."""
+
 
 class Behind:
     """Which servers there are now."""
@@ -94,6 +97,13 @@ class Behind:
     def names(self, server: str, component: Component) -> tuple[str, ...] | None:
         """The server's own names; None where they are not known."""
         return self._running.names(server, component) if self._running is not None else None
+
+    @property
+    def listed(self) -> tuple[object, ...]:
+        """Equal to what it was while every list of theirs would say the same."""
+        if self._running is None:
+            return self.servers
+        return (*self.servers, *self._running.listed())
 
     def owner(self, component: Component, name: str) -> tuple[BehindServer, str] | None:
         """The server that a name as people see it belongs to, and the server's own name for it."""

@@ -33,7 +33,7 @@ from okta_mcp.serving.application import application
 from okta_mcp.serving.core import Core, core, live_roles, offer
 from okta_mcp.serving.gateway_running import running_gateway
 from okta_mcp.serving.health import HealthEndpoint
-from okta_mcp.serving.mcp_route import mcp_route
+from okta_mcp.serving.mcp_app import mcp_app
 from okta_mcp.serving.okta_access import authentication, own_api
 from okta_mcp.serving.sweep import swept
 from okta_mcp.serving.workers import Worker
@@ -99,10 +99,17 @@ def build_app(
         [
             Route("/health", health.get),
             Route("/health/ready", health.ready),
-            mcp_route(shared, entrance, on_offer.policy, behind, gateway.call if gateway else None),
             *_metadata_routes(shared),
             *(gateway.routes if gateway else ()),
         ],
+        mcp=mcp_app(
+            shared,
+            entrance,
+            on_offer.offered,
+            on_offer.policy,
+            behind,
+            gateway.call if gateway else None,
+        ),
         behind=behind,
         handlers=error_handlers(),
         background=lambda: (okta.run(), swept(shared)),

@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from okta_mcp import __version__
@@ -28,6 +30,7 @@ def application(
     core: Core,
     routes: Sequence[Route],
     *,
+    mcp: ASGIApp,
     behind: Starlette,
     handlers: dict[Any, Callable[..., Any]],
     background: Callable[[], Sequence[Coroutine[Any, Any, None]]],
@@ -38,8 +41,9 @@ def application(
 ) -> Starlette:
     """Nothing is connected or started before its lifespan.
 
-    `behind` is the MCP server that /mcp dispatches to, whose lifespan runs inside this one.
-    `background` gives what runs while the server does; `closed` lets go of what the mode holds.
+    `mcp` answers at /mcp; `behind` is the MCP server that it dispatches to, whose lifespan runs
+    inside this one. `background` gives what runs while the server does; `closed` lets go of what
+    the mode holds.
     """
     settings, number = core.settings, worker.number if worker else None
 
@@ -81,12 +85,31 @@ def application(
             Middleware(StoreTime),
             *_proxies(settings),
             Middleware(KnownHosts, public_url=settings.url, allowed_hosts=settings.allowed_hosts),
+            Middleware(AtMcp, mcp=_with_handlers(mcp, handlers)),
         ],
         exception_handlers=handlers,
     )
     # Starlette would answer a slash too many by a 307 to whatever host and scheme the request said.
     app.router.redirect_slashes = False
     return app
+
+
+class AtMcp:
+    """ASGI middleware: one path leads past the routes, because nearly every request is for it."""
+
+    def __init__(self, app: ASGIApp, mcp: ASGIApp) -> None:
+        self._app = app
+        self._mcp = mcp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_mcp = scope["type"] == "http" and scope["path"] == "/mcp"
+        await (self._mcp if is_mcp else self._app)(scope, receive, send)
+
+
+def _with_handlers(app: ASGIApp, handlers: Mapping[Any, Callable[..., Any]]) -> ASGIApp:
+    """What Starlette puts around its routes; the handler of everything else is around it all."""
+    own = {error: handler for error, handler in handlers.items() if error is not Exception}
+    return ExceptionMiddleware(app, handlers=own)
 
 
 def _proxies(settings: Settings) -> list[Middleware]:

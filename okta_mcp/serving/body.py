@@ -1,6 +1,6 @@
 """The body of a request, bounded while it arrives."""
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 
 class BodyTooLargeError(Exception):
@@ -16,9 +16,13 @@ async def bounded_body(request: Request, largest: int) -> bytes:
     declared = request.headers.get("content-length", "0")
     if declared.isdigit() and int(declared) > largest:
         raise BodyTooLargeError(largest)
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
+    body: bytes = b""
+    while True:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body += message.get("body", b"")
         if len(body) > largest:
             raise BodyTooLargeError(largest)
-    return bytes(body)
+        if not message.get("more_body", False):
+            return body

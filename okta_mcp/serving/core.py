@@ -34,6 +34,7 @@ from okta_mcp.serving.refusals import Refusals
 from okta_mcp.serving.workers import Worker
 from okta_mcp.settings import Settings
 from okta_mcp.stores.interface import Store, StoreUnavailableError
+from okta_mcp.stores.memory import MemoryStore
 from okta_mcp.stores.opening import opened_redis, opened_store
 from okta_mcp.stores.records import Records
 from okta_mcp.stores.sealing import Sealer, Secrets, derived_key
@@ -100,8 +101,8 @@ def core(
     secrets = _secrets(settings)
     audit = Audit(settings.audit_log, now, position=worker.audit_position if worker else None)
     meter = metering(settings, process=worker.number if worker else 1)
-    opened = meter.store(opened_store(settings.store, settings.store_prefix, now))
-    store = _watched_store(opened, audit)
+    opened = opened_store(settings.store, settings.store_prefix, now)
+    store = _watched_store(meter.store(opened), audit, type(opened) is MemoryStore)
     rates = Rates(
         opened_redis(settings.store), settings.store_prefix, derived_key(secrets[0], "rates")
     )
@@ -184,7 +185,7 @@ def live_roles(
     )
 
 
-def _watched_store(store: Store, audit: Audit) -> WatchedStore:
+def _watched_store(store: Store, audit: Audit, answers_at_once: bool) -> WatchedStore:
     def away(error: StoreUnavailableError) -> None:
         log.error("the store is away: %s. What needs it is answered 503 until it is back.", error)
         # The disk that is full may be the trail's too; it is written later then.
@@ -196,7 +197,7 @@ def _watched_store(store: Store, audit: Audit) -> WatchedStore:
         with contextlib.suppress(AuditFileError):
             audit.write("store.available")
 
-    return WatchedStore(store, away, back)
+    return WatchedStore(store, away, back, answers_at_once=answers_at_once)
 
 
 def _secrets(settings: Settings) -> Secrets:

@@ -123,6 +123,11 @@ class _States:
         upstream = self._gateway.upstreams.get(server)
         return upstream.names(component) if upstream is not None else None
 
+    def listed(self) -> tuple[object, ...]:
+        """The servers and what each has listed."""
+        upstreams = self._gateway.upstreams.values()
+        return tuple(thing for each in upstreams for thing in (each.server, each.catalogue))
+
 
 def running_gateway(
     core: Core,

@@ -11,28 +11,24 @@ is a refusal like that of any other use of the store (`StoreUnavailableError`, 5
 past a limit by it, and what asks here needs the store for its answer in any case.
 """
 
-import asyncio
 import hashlib
 import ipaddress
 import math
 import secrets
-import time
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from limits import RateLimitItem, parse
-from limits.aio.storage import MemoryStorage, Storage
-from limits.aio.strategies import FixedWindowRateLimiter
-from limits.errors import StorageError
 from starlette.requests import Request
 
-from okta_mcp.stores.interface import StoreUnavailableError
+from okta_mcp.serving.memory_counts import MemoryCounts
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
+    from okta_mcp.serving.redis_counts import RedisCounts
+
 _SLOTS = 16_384
-# As long as for any other use of the store.
-_ANSWER_SECONDS = 1.5
 
 
 class TooManyRequestsError(Exception):
@@ -52,11 +48,10 @@ class Rates:
     def __init__(
         self, redis: "Redis | None" = None, prefix: str = "", key: bytes | None = None
     ) -> None:
-        self._redis = redis
-        self._limiter = FixedWindowRateLimiter(
-            MemoryStorage() if redis is None else _redis_counts(redis, prefix)
-        )
-        self._key = key or secrets.token_bytes(16)
+        self._own = MemoryCounts()
+        self._shared = _shared_counts(redis, prefix) if redis is not None else None
+        # The same few ask again and again.
+        self._slot = lru_cache(4096)(partial(_slot, key or secrets.token_bytes(16)))
 
     def rate(self, what: str, notation: str) -> "Rate":
         """One rate in the notation of `limits`, such as `120/minute`."""
@@ -64,32 +59,20 @@ class Rates:
 
     async def close(self) -> None:
         """Let go of the connections to Redis."""
-        if self._redis is not None:
-            await self._redis.aclose()
+        if self._shared is not None:
+            await self._shared.close()
 
     async def hit(
         self, what: str, item: RateLimitItem, address: str, *, counts: bool = True
     ) -> None:
         """Count one, or only look; raises `TooManyRequestsError` and `StoreUnavailableError`."""
-        used = self._limiter.hit if counts else self._limiter.test
-        try:
-            async with asyncio.timeout(_ANSWER_SECONDS):
-                if not await used(item, what, self._slot(address)):
-                    raise await self._refusal(what, item, address)
-        except (StorageError, OSError, TimeoutError) as error:
-            raise StoreUnavailableError(
-                f"the counts of rates cannot be read ({type(error.__cause__ or error).__name__});"
-                " see STORE_URL"
-            ) from error
-
-    async def _refusal(self, what: str, item: RateLimitItem, address: str) -> TooManyRequestsError:
-        stats = await self._limiter.get_window_stats(item, what, self._slot(address))
-        return TooManyRequestsError(max(1, math.ceil(stats.reset_time - time.time())))
-
-    def _slot(self, address: str) -> str:
-        network = _network(address)
-        counted = hashlib.blake2b(network.encode(), key=self._key, digest_size=8).digest()
-        return str(int.from_bytes(counted, "big") % _SLOTS)
+        slot = self._slot(address)
+        if self._shared is None:
+            wait_seconds = self._own.wait_seconds(what, item, slot, counts=counts)
+        else:
+            wait_seconds = await self._shared.wait_seconds(what, item, slot, counts=counts)
+        if wait_seconds:
+            raise TooManyRequestsError(max(1, math.ceil(wait_seconds)))
 
 
 class Rate:
@@ -115,7 +98,13 @@ class Rate:
 
 def address_of(request: Request) -> str:
     """The address of a request; empty where the transport has none."""
-    return request.client.host if request.client else ""
+    peer = request.scope.get("client")
+    return peer[0] if peer else ""
+
+
+def _slot(key: bytes, address: str) -> str:
+    counted = hashlib.blake2b(_network(address).encode(), key=key, digest_size=8).digest()
+    return str(int.from_bytes(counted, "big") % _SLOTS)
 
 
 def _network(address: str) -> str:
@@ -131,15 +120,8 @@ def _network(address: str) -> str:
     return str(parsed)
 
 
-def _redis_counts(redis: "Redis", prefix: str) -> Storage:
-    from limits.aio.storage import RedisStorage
+def _shared_counts(redis: "Redis", prefix: str) -> "RedisCounts":
+    # Only where it is used: most servers have no Redis.
+    from okta_mcp.serving.redis_counts import RedisCounts
 
-    return RedisStorage(
-        "redis://",
-        implementation="redispy",
-        wrap_exceptions=True,
-        # One hash tag with everything else of this server; see stores/redis.py.
-        key_prefix=f"{{{prefix}}}#rates",
-        # limits documents this option, and types all options as plain values.
-        connection_pool=redis.connection_pool,  # type: ignore[arg-type]
-    )
+    return RedisCounts(redis, prefix)

@@ -31,4 +31,4 @@ class Refusals:
                 await self._notices.hit(request)
             except TooManyRequestsError:
                 return
-        self._audit.write(event, "refused", reason=reason, **trace(request))
+        await self._audit.record(event, "refused", reason=reason, **trace(request))

@@ -7,19 +7,19 @@ log of the server and nothing of itself to the client.
 
 import functools
 import inspect
-import json
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-import msgspec
 import pydantic
 from fastmcp.exceptions import ValidationError
 from fastmcp.tools import FunctionTool, ToolResult
+from fastmcp.utilities.types import get_cached_typeadapter
+from mcp_types import CallToolResult, ToolAnnotations
 from mcp_types import Tool as McpTool
-from mcp_types import ToolAnnotations
 
+from okta_mcp.compact_json import compact_text
 from okta_mcp.okta.errors import OktaError
 from okta_mcp.okta.ids import InvalidArgumentError
 from okta_mcp.okta.text import clean_text
@@ -65,22 +65,40 @@ class OktaTool:
 
     name: str
     scopes: tuple[str, ...]
-    tool: FunctionTool
+    tool: "AnswerTool"
 
 
 class AnswerTool(FunctionTool):
     """A tool whose method returns the answer as a dict and raises what `failure` knows."""
 
-    async def run(self, arguments: dict[str, Any]) -> ToolResult:
+    async def answer(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The result as JSON; a failure is one too, with its code."""
         try:
             limits = current_call.get().limits
-            return await super().run(with_defaults(arguments, self.parameters, limits))
-        # Whatever leaves this method, FastMCP would log with its text and its traceback.
+            given = with_defaults(arguments, self.parameters, limits)
+            answer = await self._checked(given)
+        # Whatever left this method, FastMCP would log with its text and its traceback.
         except Exception as error:  # noqa: BLE001
-            return failure(error, self.name, list(self.parameters.get("properties", {})))
+            return failed(error, self.name, list(self.parameters.get("properties", {})))
+        text = {"type": "text", "text": compact_text(answer)}
+        return {"content": [text], "isError": False, "structuredContent": answer}
 
-    def convert_result(self, raw_value: Any) -> ToolResult:
-        return ToolResult(content=compact_json(raw_value), structured_content=raw_value)
+    async def run(self, arguments: dict[str, Any]) -> ToolResult:
+        """The same, where FastMCP asks."""
+        return ToolResult.from_mcp_result(
+            CallToolResult.model_validate(await self.answer(arguments))
+        )
+
+    def _checked(self, arguments: dict[str, Any]) -> Awaitable[dict[str, Any]]:
+        """The method with arguments of the types that it wants; raises `ValidationError`."""
+        # FastMCP made this adapter for the schema; it keeps one for each function.
+        method = get_cached_typeadapter(self.fn)
+        try:
+            # A coroutine, so that nothing of the method has run yet.
+            begun: Awaitable[dict[str, Any]] = method.validate_python(arguments)
+        except pydantic.ValidationError as error:
+            raise ValidationError("the arguments do not fit") from error
+        return begun
 
     def to_mcp_tool(self, **overrides: Any) -> McpTool:
         # FastMCP's `_meta` would only say that there are no tags.
@@ -111,7 +129,8 @@ def okta_tool(
     tool.parameters["properties"] = {
         name: _without_null(schema) for name, schema in tool.parameters["properties"].items()
     }
-    return OktaTool(tool.name, scopes, tool)
+    # from_function says FunctionTool, and makes the class that it is called on.
+    return OktaTool(tool.name, scopes, cast(AnswerTool, tool))
 
 
 def _within_limits(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -132,16 +151,7 @@ def _within_limits(method: Callable[..., Any]) -> Callable[..., Any]:
     return limited
 
 
-def compact_json(answer: dict[str, Any]) -> str:
-    """The text form of an answer; every client can read it, also one without structured content."""
-    try:
-        return msgspec.json.encode(answer).decode()
-    except UnicodeEncodeError:
-        # Half of a surrogate pair, as an argument that is shown again may hold, is JSON too.
-        return json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
-
-
-def failure(error: Exception, tool: str, parameters: list[str] | None = None) -> ToolResult:
+def failed(error: Exception, tool: str, parameters: list[str] | None = None) -> dict[str, Any]:
     """The result for an exception, noted in the record of the call. `parameters` are the tool's."""
     told = _told(error, parameters)
     if told["code"] == "internal_error":
@@ -150,7 +160,13 @@ def failure(error: Exception, tool: str, parameters: list[str] | None = None) ->
     if call is not None:
         call.error_code = told["code"]
     # Some clients hold structured content against the output schema even in an error.
-    return ToolResult(content=compact_json({"error": told}), is_error=True)
+    text = {"type": "text", "text": compact_text({"error": told})}
+    return {"content": [text], "isError": True}
+
+
+def failure(error: Exception, tool: str) -> ToolResult:
+    """The same, for FastMCP."""
+    return ToolResult.from_mcp_result(CallToolResult.model_validate(failed(error, tool)))
 
 
 def _told(error: Exception, parameters: list[str] | None) -> dict[str, Any]:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Literal
 
-import msgspec
 from pydantic import Field
 
+from okta_mcp.compact_json import compact_json
 from okta_mcp.okta.api import OktaApi, OktaPage
 from okta_mcp.okta.errors import OktaError, OktaUnavailableError
 from okta_mcp.okta.ids import InvalidArgumentError
@@ -137,7 +137,7 @@ class Reader:
         shown = project((await self._page(path)).body, shape)
         if not isinstance(shown, dict):
             raise _not_what_was_asked()
-        if len(msgspec.json.encode(shown)) > MAX_ANSWER_BYTES:
+        if len(compact_json(shown)) > MAX_ANSWER_BYTES:
             raise _too_large()
         return shown
 
@@ -263,7 +263,7 @@ class Reader:
 
 def _filled(items: list[Any], rows: list[Any], place: _Place, listing: Listing) -> bool:
     """Adds what is left of a page to `items`; whether the answer is full before its end."""
-    size = len(msgspec.json.encode({"items": items}))
+    size = len(compact_json({"items": items}))
     place.given = place.left_off(rows)
     earlier = frozenset(place.last)
     for row in rows[place.given :]:
@@ -275,7 +275,7 @@ def _filled(items: list[Any], rows: list[Any], place: _Place, listing: Listing) 
             item = project(whole, listing.shape)
             if not isinstance(item, dict):
                 raise _not_what_was_asked()
-            size += len(msgspec.json.encode(item)) + 1
+            size += len(compact_json(item)) + 1
             if size > MAX_ANSWER_BYTES:
                 if not items:
                     raise _too_large()

@@ -1,12 +1,15 @@
-"""The route of /mcp, the same in every mode but for its entrance."""
+"""What answers at /mcp, the same in every mode but for its entrance."""
+
+from typing import Any
 
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
-from starlette.routing import Route
+from starlette.types import ASGIApp
 
+from okta_mcp.inventory import Inventory
 from okta_mcp.mcp_endpoint.call_rates import CallRates
 from okta_mcp.mcp_endpoint.cors import McpCors
-from okta_mcp.mcp_endpoint.direct import CallBehind
+from okta_mcp.mcp_endpoint.direct import CallTool
+from okta_mcp.mcp_endpoint.dispatch import Dispatch
 from okta_mcp.mcp_endpoint.endpoint import McpEndpoint
 from okta_mcp.mcp_endpoint.entrance import Entrance
 from okta_mcp.ops.hygiene import is_allowed_origin
@@ -15,13 +18,14 @@ from okta_mcp.serving.core import Core
 from okta_mcp.serving.rates import Rate
 
 
-def mcp_route(
+def mcp_app(
     core: Core,
     entrance: Entrance,
+    offered: Inventory,
     policy: Policy,
     behind: Starlette,
-    call_behind: CallBehind | None = None,
-) -> Route:
+    call_behind: CallTool | None = None,
+) -> ASGIApp:
     """`behind` is the MCP server that /mcp dispatches to; `call_behind` calls a tool of a server
     behind the gateway directly."""
     settings = core.settings
@@ -35,8 +39,15 @@ def mcp_route(
         notation = server.calls if server is not None else None
         return core.rates.rate(f"calls of the server {name}", notation) if notation else None
 
+    own = {tool.name: tool.tool for tool in offered.tools}
+
+    async def call_tool(name: str, arguments: dict[str, Any]) -> dict[str, Any] | None:
+        if name in own:
+            return await own[name].answer(arguments)
+        return await call_behind(name, arguments) if call_behind is not None else None
+
     mcp = McpEndpoint(
-        behind,
+        Dispatch(behind, call_tool),
         entrance,
         policy,
         core.audit,
@@ -47,7 +58,5 @@ def mcp_route(
             calls_of_server,
         ),
         is_allowed_origin=is_allowed,
-        call_behind=call_behind,
     )
-    pages = Middleware(McpCors, is_allowed=is_allowed)
-    return Route("/mcp", mcp, methods=["GET", "POST", "DELETE", "OPTIONS"], middleware=[pages])
+    return McpCors(mcp, is_allowed=is_allowed)

@@ -1,0 +1,38 @@
+"""Counts of rates in this process's memory, in fixed windows as `limits` counts them in Redis.
+
+The storage in memory that `limits` brings starts a task at each count, which walks through all
+counts there are: under a flood from many addresses every request would pay for all of them. Here an
+ended window goes when its count is asked for again, or when those that ended may be half of all.
+"""
+
+import time
+
+from limits import RateLimitItem
+
+_LEAST_BEFORE_SWEEP = 1024
+
+
+class MemoryCounts:
+    """A window's end (epoch seconds) and its count, by what is counted and for whom."""
+
+    def __init__(self) -> None:
+        self._windows: dict[tuple[str, str], tuple[float, int]] = {}
+        self._sweep_at = _LEAST_BEFORE_SWEEP
+
+    def wait_seconds(self, what: str, item: RateLimitItem, slot: str, *, counts: bool) -> float:
+        """0 where one more may happen, which is then counted if it `counts`; else until it may."""
+        now, key = time.time(), (what, slot)
+        ends_at, count = self._windows.get(key, (0.0, 0))
+        if ends_at <= now:
+            ends_at, count = now + item.get_expiry(), 0
+        if count >= item.amount:
+            return ends_at - now
+        if counts:
+            if not count and len(self._windows) >= self._sweep_at:
+                self._sweep(now)
+            self._windows[key] = (ends_at, count + 1)
+        return 0.0
+
+    def _sweep(self, now: float) -> None:
+        self._windows = {key: each for key, each in self._windows.items() if each[0] > now}
+        self._sweep_at = max(_LEAST_BEFORE_SWEEP, 2 * len(self._windows))
