@@ -142,8 +142,10 @@ class Audit:
     ) -> None:
         if event not in EVENTS:
             raise ValueError(f"{event!r} is not in the audit catalogue")
-        happened = {"event": event, "outcome": outcome, "reason": reason, **fields}
-        self._unwritten.append({"time": _iso(self._now()), **happened})
+        time = _iso(self._now())
+        self._unwritten.append(
+            {"time": time, "event": event, "outcome": outcome, "reason": reason, **fields}
+        )
 
     def _write_together(self) -> None:
         waiting, self._waiting = self._waiting, []
@@ -185,20 +187,16 @@ class Audit:
         """The events as the next lines; raises `OSError`, and then none of them is."""
         lines, texts = [], []
         with self._trail.turn() as last:
-            for event in events:
-                line = {
-                    "schema": SCHEMA_VERSION,
-                    "seq": last.seq + 1,
-                    **event,
-                    "after_cut": last.is_cut_after or None,
-                }
+            link, after_cut = last.link, {"after_cut": True} if last.is_cut_after else {}
+            for seq, event in enumerate(events, start=last.seq + 1):
+                line = {"schema": SCHEMA_VERSION, "seq": seq, **event, **after_cut}
                 body = _compact(
                     {key: _bounded(value) for key, value in line.items() if value is not None}
                 )
-                last = Last(last.seq + 1, _next_link(last.link, body))
+                link, after_cut = _next_link(link, body), {}
                 lines.append(line)
-                texts.append(f'{body[:-1]},"chain":"{last.link}"}}')
-            self._trail.append(texts, last)
+                texts.append(f'{body[:-1]},"chain":"{link}"}}')
+            self._trail.append(texts, Last(last.seq + len(lines), link))
         return lines
 
     def _say(self, error: OSError) -> None:

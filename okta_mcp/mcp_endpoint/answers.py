@@ -20,11 +20,12 @@ _UNKEPT = (b"cache-control", b"no-store")
 
 
 class Answer:
-    """The connection, and whether an answer has begun on it."""
+    """The connection, whether an answer has begun on it, and to the message of which id."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
         self.has_begun = False
+        self.to: RequestId = None
 
     async def __call__(self, message: AsgiMessage) -> None:
         self.has_begun = True
@@ -63,8 +64,10 @@ async def send_unauthorized(send: Send, error: BearerError) -> None:
     await send_json(send, body, status=error.status, headers=[challenge])
 
 
-async def send_later(send: Send, text: str, retry_after_seconds: int, asked: RequestId) -> None:
-    """503: what is asked for cannot be done now."""
+async def send_later(
+    send: Send, text: str, retry_after_seconds: int, asked: RequestId, *, status: int = 503
+) -> None:
+    """What is asked for cannot be done now."""
     body = error_body(UNAVAILABLE, text, asked)
     retry_after = (b"retry-after", str(retry_after_seconds).encode())
-    await send_json(send, body, status=503, headers=[retry_after])
+    await send_json(send, body, status=status, headers=[retry_after])

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mcp.shared.inbound import InboundLadderRejection, classify_inbound_request
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message as AsgiMessage
 from starlette.types import Receive, Scope, Send
 
@@ -43,7 +43,6 @@ from okta_mcp.mcp_endpoint.messages import (
     UNAVAILABLE,
     Message,
     MessageError,
-    RequestId,
     error_body,
     parsed,
 )
@@ -56,6 +55,7 @@ from okta_mcp.rbac.limits import NO_LIMITS
 from okta_mcp.rbac.policy import Policy
 from okta_mcp.rbac.principal import Principal, current_principal
 from okta_mcp.serving.body import BodyTooLargeError, bounded_body
+from okta_mcp.serving.rates import TooManyRequestsError
 from okta_mcp.serving.refusals import Refusals
 from okta_mcp.stores.interface import StoreUnavailableError
 from okta_mcp.tools.call import Call, current_call
@@ -91,9 +91,22 @@ class McpEndpoint:
         self._lists = RememberedLists(policy)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
-        asked: RequestId = None
-        send = answer = Answer(send)
+        answer = Answer(send)
+        try:
+            await self._serve(Request(scope, receive), answer)
+        except AuditFileError:
+            # What is not on the record is not answered; a stream that has begun just ends.
+            if answer.has_begun:
+                await answer({"type": "http.response.body", "body": b""})
+                return
+            text = "the server cannot write its audit trail; try again in a moment"
+            await send_later(answer, text, _RETRY_SECONDS, answer.to)
+        except ClientDisconnect:
+            # Nobody is there to hear an answer.
+            return
+
+    async def _serve(self, request: Request, send: Answer) -> None:
+        """One request; raises `AuditFileError` and `ClientDisconnect`."""
         try:
             _check_method(request, _METHODS)
             self._check_origin(request)
@@ -102,7 +115,7 @@ class McpEndpoint:
             _check_method(request, frozenset({"POST"}))
             incoming = await _incoming(request)
             if isinstance(incoming, Message):
-                asked = incoming.request_id
+                send.to = incoming.request_id
                 await self._answer(request, send, admitted, incoming)
             else:
                 await self._answer_batch(request, send, admitted, incoming)
@@ -117,17 +130,12 @@ class McpEndpoint:
             body = error_body(error.code, error.message, error.request_id)
             await send_json(send, body, status=400)
         except EntranceUnavailableError as error:
-            await send_later(send, error.text, error.retry_after_seconds, asked)
+            await send_later(send, error.text, error.retry_after_seconds, send.to)
+        except TooManyRequestsError as error:
+            await send_later(send, str(error), error.retry_after_seconds, send.to, status=429)
         except StoreUnavailableError:
             text = "the server's store does not answer; try again in a moment"
-            await send_later(send, text, _RETRY_SECONDS, asked)
-        except AuditFileError:
-            # What is not on the record is not answered; a stream that has begun just ends.
-            if answer.has_begun:
-                await answer({"type": "http.response.body", "body": b""})
-                return
-            text = "the server cannot write its audit trail; try again in a moment"
-            await send_later(send, text, _RETRY_SECONDS, asked)
+            await send_later(send, text, _RETRY_SECONDS, send.to)
 
     async def _answer(
         self, request: Request, send: Send, admitted: Admitted, message: Message

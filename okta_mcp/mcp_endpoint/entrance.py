@@ -44,6 +44,7 @@ class Entrance(Protocol):
     async def admitted(self, request: Request) -> Admitted:
         """What the request's token stands for now.
 
-        Raises `BearerError`, `EntranceUnavailableError` and `StoreUnavailableError`.
+        Raises `BearerError`, `EntranceUnavailableError`, `TooManyRequestsError` and
+        `StoreUnavailableError`.
         """
         ...

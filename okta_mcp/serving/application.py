@@ -3,12 +3,11 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
@@ -82,10 +81,11 @@ def application(
             Middleware(SecurityHeaders, is_https=settings.is_https),
             Middleware(RequestReferences),
             Middleware(StopGate, stopping=stopping),
-            Middleware(StoreTime),
+            # A store that never waits needs no bound on the time with it.
+            *([] if core.store.answers_at_once else [Middleware(StoreTime)]),
             *_proxies(settings),
             Middleware(KnownHosts, public_url=settings.url, allowed_hosts=settings.allowed_hosts),
-            Middleware(AtMcp, mcp=_with_handlers(mcp, handlers)),
+            Middleware(AtMcp, mcp=mcp),
         ],
         exception_handlers=handlers,
     )
@@ -95,7 +95,10 @@ def application(
 
 
 class AtMcp:
-    """ASGI middleware: one path leads past the routes, because nearly every request is for it."""
+    """ASGI middleware: one path leads past the routes, because nearly every request is for it.
+
+    `mcp` answers its own errors; only what nobody foresaw leaves it.
+    """
 
     def __init__(self, app: ASGIApp, mcp: ASGIApp) -> None:
         self._app = app
@@ -104,12 +107,6 @@ class AtMcp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_mcp = scope["type"] == "http" and scope["path"] == "/mcp"
         await (self._mcp if is_mcp else self._app)(scope, receive, send)
-
-
-def _with_handlers(app: ASGIApp, handlers: Mapping[Any, Callable[..., Any]]) -> ASGIApp:
-    """What Starlette puts around its routes; the handler of everything else is around it all."""
-    own = {error: handler for error, handler in handlers.items() if error is not Exception}
-    return ExceptionMiddleware(app, handlers=own)
 
 
 def _proxies(settings: Settings) -> list[Middleware]:

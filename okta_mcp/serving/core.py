@@ -102,7 +102,10 @@ def core(
     audit = Audit(settings.audit_log, now, position=worker.audit_position if worker else None)
     meter = metering(settings, process=worker.number if worker else 1)
     opened = opened_store(settings.store, settings.store_prefix, now)
-    store = _watched_store(meter.store(opened), audit, type(opened) is MemoryStore)
+    kept = meter.store(opened)
+    # In memory nothing waits and nothing is ever away: records need not ask through the watch.
+    is_in_memory = type(opened) is MemoryStore
+    store = _watched_store(kept, audit, answers_at_once=is_in_memory)
     rates = Rates(
         opened_redis(settings.store), settings.store_prefix, derived_key(secrets[0], "rates")
     )
@@ -119,7 +122,7 @@ def core(
         # A new client costs 20 ms for its TLS context: one for the life of the process.
         http=meter.client(now, timeout=_OKTA_TIMEOUT_SECONDS, follow_redirects=False),
         store=store,
-        records=Records(store),
+        records=Records(kept if is_in_memory else store),
         rates=rates,
         refusals=Refusals(
             audit,
@@ -185,7 +188,7 @@ def live_roles(
     )
 
 
-def _watched_store(store: Store, audit: Audit, answers_at_once: bool) -> WatchedStore:
+def _watched_store(store: Store, audit: Audit, *, answers_at_once: bool) -> WatchedStore:
     def away(error: StoreUnavailableError) -> None:
         log.error("the store is away: %s. What needs it is answered 503 until it is back.", error)
         # The disk that is full may be the trail's too; it is written later then.

@@ -55,7 +55,7 @@ def store_time(seconds: float) -> Iterator[None]:
 class WatchedStore:
     """`on_away` hears once why the store is away, `on_back` once that it is back.
 
-    `answers_at_once` says that no verb of `store` ever waits: there is no time to bound then.
+    `answers_at_once` says that no verb of `store` ever waits, so that nothing need bound its time.
     Implements `Store`.
     """
 
@@ -68,7 +68,7 @@ class WatchedStore:
         answers_at_once: bool = False,
     ) -> None:
         self._store = store
-        self._answers_at_once = answers_at_once
+        self.answers_at_once = answers_at_once
         self._on_away = on_away
         self._on_back = on_back
         self._away = asyncio.Event()
@@ -140,8 +140,6 @@ class WatchedStore:
 
         A write that is cut off may still happen: that is so whenever an answer is lost.
         """
-        if self._answers_at_once:
-            return await verb
         allowance = _allowance.get()
         if allowance is not None and allowance.seconds <= 0:
             verb.close()
