@@ -1,4 +1,4 @@
-"""A figure with its target, and how figures are shown: one table, a line for each that is missed."""
+"""A figure with its target, and how figures are shown: a table, and a line for each missed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

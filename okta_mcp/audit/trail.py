@@ -48,8 +48,8 @@ class FileTrail:
 
     def __init__(self, path: Path) -> None:
         self._last = Last()
-        # How much of the file has been looked at; a line begins there.
-        self._seen_bytes = 0
+        # Of the file, and how much of it has been looked at; a line begins there.
+        self._size = self._seen_bytes = 0
         try:
             path.touch(mode=0o600)
             self._stream = path.open("a+b", buffering=0)
@@ -65,9 +65,9 @@ class FileTrail:
     def turn(self) -> Iterator[Last]:
         """The last line, while nobody else may write."""
         with _locked(self._stream.fileno()):
-            size = os.fstat(self._stream.fileno()).st_size
-            if size != self._seen_bytes:
-                self._look(size)
+            self._size = os.fstat(self._stream.fileno()).st_size
+            if self._size != self._seen_bytes:
+                self._look(self._size)
             yield self._last
 
     def append(self, lines: Sequence[str], last: Last) -> None:
@@ -75,17 +75,15 @@ class FileTrail:
         nothing of them stays in the file."""
         # A line that was cut off by a kill stays, on a line of its own.
         first = "\n" if self._last.is_cut_after else ""
-        text = "".join([first, *(f"{line}\n" for line in lines)]).encode()
-        descriptor = self._stream.fileno()
-        end = os.fstat(descriptor).st_size
+        text = (first + "\n".join(lines) + "\n").encode()
         try:
             if self._stream.write(text) != len(text):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError:
-            os.ftruncate(descriptor, end)
+            os.ftruncate(self._stream.fileno(), self._size)
             raise
         self._last = last
-        self._seen_bytes = end + len(text)
+        self._size = self._seen_bytes = self._size + len(text)
 
     def flush(self) -> None:
         """Nothing: no line waits."""
@@ -131,7 +129,7 @@ class StreamTrail:
 
     def append(self, lines: Sequence[str], last: Last) -> None:
         """Within a turn: hand over lines, of which the last one is `last`."""
-        self._stream.write("".join(f"{line}\n" for line in lines))
+        self._stream.write("\n".join(lines) + "\n")
         self._last = last
         if self._position is not None:
             os.pwrite(self._position.fileno(), f"{last.seq:020} {last.link}".encode(), 0)

@@ -185,15 +185,19 @@ class Audit:
 
     def _append(self, events: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """The events as the next lines; raises `OSError`, and then none of them is."""
-        lines, texts = [], []
+        lines: list[dict[str, Any]] = []
+        texts: list[str] = []
         with self._trail.turn() as last:
-            link, after_cut = last.link, {"after_cut": True} if last.is_cut_after else {}
+            link = last.link
             for seq, event in enumerate(events, start=last.seq + 1):
-                line = {"schema": SCHEMA_VERSION, "seq": seq, **event, **after_cut}
-                body = _compact(
-                    {key: _bounded(value) for key, value in line.items() if value is not None}
-                )
-                link, after_cut = _next_link(link, body), {}
+                line: dict[str, Any] = {"schema": SCHEMA_VERSION, "seq": seq}
+                for key, value in event.items():
+                    if value is not None:
+                        line[key] = _bounded(value)
+                if last.is_cut_after and not lines:
+                    line["after_cut"] = True
+                body = _compact(line)
+                link = _next_link(link, body)
                 lines.append(line)
                 texts.append(f'{body[:-1]},"chain":"{link}"}}')
             self._trail.append(texts, Last(last.seq + len(lines), link))
@@ -248,7 +252,7 @@ def verified_lines(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
 
 
 def _next_link(link: str, body: str) -> str:
-    return hashlib.sha256(f"{link}{body}".encode()).hexdigest()
+    return hashlib.sha256((link + body).encode()).hexdigest()
 
 
 def _compact(line: dict[str, Any]) -> str:
@@ -265,7 +269,7 @@ def _compact(line: dict[str, Any]) -> str:
 
 def _bounded(value: Any) -> Any:
     if isinstance(value, str):
-        return value[:_LONGEST_VALUE]
+        return value if len(value) <= _LONGEST_VALUE else value[:_LONGEST_VALUE]
     if isinstance(value, list | tuple | set | frozenset):
         return [_bounded(item) for item in list(value)[:100]]
     return value
