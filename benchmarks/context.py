@@ -7,25 +7,25 @@ into docs/tools.md.
 
 import asyncio
 import json
-import os
-import re
+import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from benchmarks import servers
+from benchmarks.figures import Report, benchmark, table
+from benchmarks.organisation import organisation
 from okta_mcp.inventory import Inventory
 from okta_mcp.oauth_proxy.parts import Parts, assembled
 from okta_mcp.rbac.families import FAMILY_SCOPES
 from okta_mcp.rbac.policy import Policy
-from okta_mcp.serving.sandbox_process import running_sandbox
 from okta_mcp.settings import load_settings
 from okta_mcp.tools import OktaTool
 from okta_mcp.tools.call import Call, current_call
 
-PAGE = Path(__file__).parents[1] / "docs" / "tools.md"
 MOST_BYTES_OF_THE_18 = 12 * 1024
 
 # The tools that every Okta MCP server is measured by; the others came later.
@@ -121,43 +121,37 @@ async def answer_rows(parts: Parts) -> list[tuple[str, int, int]]:
     return rows
 
 
-async def _measured() -> list[str]:
-    with running_sandbox("localhost", 0, Path("no.env")) as sandbox:
-        settings = load_settings(
-            env_file=None, overrides={**sandbox.settings, "audit_log": os.devnull, "port": 3001}
-        )
-        parts = assembled(settings, time.time, sandbox.org_url)
+@benchmark("context", page="tools.md")
+def main(short: bool) -> Report:  # noqa: ARG001 - nothing is repeated that could be shorter
+    """Measure what tools and answers take of a model's context."""
+    return asyncio.run(_measured())
+
+
+async def _measured() -> Report:
+    with tempfile.TemporaryDirectory() as folder, organisation(servers.free_port()) as okta:
+        environment = okta.environment(Path(folder))
+        overrides = {name.lower(): value for name, value in environment.items()}
+        settings = load_settings(env_file=None, overrides=overrides)
+        parts = assembled(settings, time.time, settings.okta_org_url)
         try:
-            return _table(description_rows(parts.offered, parts.policy), await answer_rows(parts))
+            descriptions = description_rows(parts.offered, parts.policy)
+            answers = await answer_rows(parts)
         finally:
             await parts.http.aclose()
-
-
-def _table(
-    descriptions: Sequence[tuple[str, int]], answers: Sequence[tuple[str, int, int]]
-) -> list[str]:
-    return [
-        "| what a client is told about tools | bytes |",
-        "|---|---|",
-        *(f"| {what} | {size:,} |" for what, size in descriptions),
-        "",
-        "| answer in the default projection | bytes here | bytes of Okta | share |",
-        "|---|---|---|---|",
-        *(f"| {what} | {ours:,} | {okta:,} | {ours / okta:.1%} |" for what, ours, okta in answers),
+    told = [f"| {what} | {size:,} |" for what, size in descriptions]
+    answered = [
+        f"| {what} | {ours:,} | {okta:,} | {ours / okta:.1%} |" for what, ours, okta in answers
     ]
-
-
-@click.command()
-@click.option("--write", is_flag=True, help="Put the table into docs/tools.md.")
-def main(write: bool) -> None:
-    """Measure what tools and answers take of a model's context."""
-    table = "\n".join(asyncio.run(_measured()))
-    click.echo(table)
-    if write:
-        page = PAGE.read_text(encoding="utf-8")
-        between = re.compile("(?<=<!-- figures -->\n).*(?=\n<!-- end of figures -->)", re.DOTALL)
-        PAGE.write_text(between.sub(lambda _: table, page, count=1), encoding="utf-8")
+    return Report(
+        [],
+        [
+            table("what a client is told about tools | bytes", told),
+            table(
+                "answer in the default projection | bytes here | bytes of Okta | share", answered
+            ),
+        ],
+    )
 
 
 if __name__ == "__main__":
-    main(prog_name="python -m benchmarks.context")
+    main()

@@ -62,15 +62,12 @@ def request(
 
 def exchanged(port: int, sent: bytes) -> Answer:
     """One answer, on a connection of its own."""
-    stream = Stream(sent, lambda _: True, connections=1)
-    (connection,) = _opened(port, [stream])
+    connection = _Connection(port, Stream(sent, lambda _: True))
     with connection.socket:
-        connection.socket.setblocking(True)
-        connection.socket.sendall(sent)
-        while True:
-            answer = connection.received()
-            if answer is not None:
-                return answer
+        connection.send()
+        while (answer := connection.received()) is None:
+            pass
+        return answer
 
 
 def loaded(port: int, streams: Sequence[Stream], seconds: float) -> float:

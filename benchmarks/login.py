@@ -9,14 +9,11 @@ every token is used, what must be refused is asked for, and the audit trail is c
 
 import contextlib
 import json
-import os
 import statistics
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,10 +21,11 @@ from typing import Any
 import click
 
 from benchmarks import load, servers
-from benchmarks.okta import Organisation, organisation
+from benchmarks.clients import UNKNOWN_TOKEN, Client, check_trail
+from benchmarks.figures import Figure, Report, benchmark, ratio
+from benchmarks.organisation import Organisation, organisation
 from benchmarks.visitor import Authorization, RefusedError, Visitor
 
-PAGE = servers.ROOT / "docs" / "performance.md"
 LEAST_RATIO = 3.0
 ROUNDS = 5
 SECONDS_A_SLICE = 6.0
@@ -101,7 +99,7 @@ class Contestant:
         self.refreshes += len(tokens)
         for visitor in visitors:
             visitor.close()
-        if any(self.asked(each) != 200 for each in tokens):
+        if any(self.asked(each["access_token"]) != 200 for each in tokens):
             raise click.ClickException(f"{self.name}: a token of a login does not work")
 
     def _logins(self, visitor: Visitor, number: int, until: float) -> list[dict[str, Any]]:
@@ -111,18 +109,9 @@ class Contestant:
             tokens.append(visitor.refresh(visitor.log_in(self.presses(number), self.scope)))
         return tokens
 
-    def asked(self, tokens: Mapping[str, Any]) -> int:
+    def asked(self, access_token: str) -> int:
         """The status of a `tools/list` with the access token."""
-        headers = {
-            "authorization": f"Bearer {tokens['access_token']}",
-            "accept": "application/json, text/event-stream",
-            "content-type": "application/json",
-            "mcp-protocol-version": "2025-06-18",
-        }
-        message = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
-        host = f"localhost:{self.server.port}"
-        sent = load.request("/mcp", host, headers, json.dumps(message).encode())
-        return load.exchanged(self.server.port, sent).status
+        return Client(self.server.port, access_token).asked("tools/list").status
 
     def check_refusals(self) -> None:
         """A wrong verifier and an old refresh token are refused; so is what then has ended."""
@@ -135,9 +124,9 @@ class Contestant:
             # Twice: the answer to the latest request would be repeated, as if it had been lost.
             latest = visitor.refresh(visitor.refresh(first))
             self._check_invalid_grant("an old refresh token", lambda: visitor.refresh(first))
-            if self.asked({"access_token": "unknown"}) != 401:
+            if self.asked(UNKNOWN_TOKEN) != 401:
                 raise click.ClickException(f"{self.name}: an unknown token was not refused")
-            if self.name == _OURS and self.asked(latest) != 401:
+            if self.name == _OURS and self.asked(latest["access_token"]) != 401:
                 raise click.ClickException("a grant outlived the reuse of its refresh token")
         self.logins += 2
         self.refreshes += 2
@@ -152,35 +141,21 @@ class Contestant:
         raise click.ClickException(f"{self.name}: {what} was not refused")
 
 
-def check_trail(trail: Path, logins: int, refreshes: int, people: set[str]) -> None:
+def check_all_recorded(trail: Path, logins: int, refreshes: int, people: set[str]) -> None:
     """Every login is in the trail, step by step, and what was refused. `ClickException`."""
-    lines = [json.loads(line) for line in trail.read_text(encoding="utf-8").splitlines()]
-    found = Counter(line["event"] for line in lines)
     # One code was never redeemed: its verifier was wrong.
     wanted = dict.fromkeys(EVENTS, logins) | {"token.issued": logins - 1}
     wanted |= {"token.refreshed": refreshes, "token.refused": 2, "refresh_token.reused": 1}
-    wrong = {event: found[event] for event, count in wanted.items() if found[event] != count}
-    if wrong:
-        raise click.ClickException(f"{logins} logins, and the audit trail has {wrong}")
-    names = {line["login"] for line in lines if line["event"] == "login.succeeded"}
+    found = check_trail(trail, wanted)
+    names = {login for event, login in found if event == "login.succeeded"}
     if names != people:
         raise click.ClickException(f"the audit trail names {names}")
 
 
-def check_limited(folder: Path) -> None:
+def check_limited(okta: Organisation, folder: Path) -> None:
     """A server with a low rate refuses the registration that is one too many."""
     port = servers.free_port()
-    settings = {
-        "OKTA_ORG_URL": "http://127.0.0.1:9",
-        "OKTA_CLIENT_ID": "0oaBenchmark",
-        "OKTA_CLIENT_SECRET": "of-nobody",
-        "GROUP_TO_ROLE_VIEWER": "none",
-        "OAUTH_REQUIRE_HTTPS": "false",
-        "SESSION_SECRET_KEY": os.urandom(32).hex(),
-        "AUDIT_LOG": str(folder / "limited.jsonl"),
-        "RATE_REGISTER": _FEW,
-    }
-    with _ours(port, settings):
+    with servers.ours(port, okta.environment(folder) | {"RATE_REGISTER": _FEW}):
         body = json.dumps({"client_name": "One", "redirect_uris": ["http://127.0.0.1/"]}).encode()
         headers = {"content-type": "application/json"}
         sent = load.request("/oauth/register", f"localhost:{port}", headers, body)
@@ -189,45 +164,36 @@ def check_limited(folder: Path) -> None:
         raise click.ClickException(f"a rate of {_FEW} answered {statuses}")
 
 
-def _ours(port: int, environment: Mapping[str, str]) -> AbstractContextManager[servers.Server]:
-    arguments = ("--host", "localhost", "--port", str(port))
-    return servers.started(
-        "okta_mcp.oauth_proxy.server", *arguments, port=port, environment=environment
-    )
-
-
 @contextlib.contextmanager
-def _running(name: str, folder: Path) -> Iterator[tuple[Contestant, Organisation]]:
-    """One of the two on an organisation of its own."""
-    port = servers.free_port()
-    with organisation(port) as okta:
-        okta.control("POST", "settings", {"rate_profile": "off"})
-        names = tuple(each["name"] for each in _people(okta))
-        if name == _OURS:
-            with _ours(port, okta.settings(folder)) as server:
-                press = ("Sign in with Okta", "", "Allow")
-                yield Contestant(name, server, press, names, None), okta
-        else:
-            arguments = ("benchmarks.peers", "oidc", str(port))
-            with servers.started(
-                *arguments, port=port, environment=okta.settings(folder)
-            ) as server:
-                scope = "openid profile email offline_access"
-                yield Contestant(name, server, ("Allow Access", ""), names, scope), okta
+def _running(folder: Path) -> Iterator[tuple[Contestant, Contestant, set[str]]]:
+    """Both, each on an organisation of its own; the logins of those who visit."""
+    with contextlib.ExitStack() as stack:
+        ports = servers.free_port(), servers.free_port()
+        okta, other = (stack.enter_context(organisation(port)) for port in ports)
+        for each in (okta, other):
+            each.lift_limits()
+        (folder / "limited").mkdir()
+        check_limited(okta, folder / "limited")
+        ours = stack.enter_context(servers.ours(ports[0], okta.environment(folder)))
+        peer = stack.enter_context(servers.peer("oidc", ports[1], other.environment(folder)))
+        # One with a role for each visitor: questions about one person at one time are joined.
+        people = [each for each in okta.ready["personas"] if each["role"]][:VISITORS]
+        names = tuple(each["name"] for each in people)
+        scope = "openid profile email offline_access"
+        yield (
+            Contestant(_OURS, ours, ("Sign in with Okta", "", "Allow"), names, None),
+            Contestant(_PEER, peer, ("Allow Access", ""), names, scope),
+            {each["login"] for each in people},
+        )
 
 
-def _people(okta: Organisation) -> list[dict[str, Any]]:
-    """One with a role for each visitor: questions about one person at one time are joined."""
-    return [each for each in okta.ready["personas"] if each["role"]][:VISITORS]
-
-
-def measured(seconds: float, rounds: int) -> tuple[Contestant, Contestant]:
-    """Both, in turn."""
+@benchmark("login")
+def main(short: bool) -> Report:
+    """Log in at both, in turn; say how many times as many logins our server manages."""
+    seconds, rounds = (0.1, 1) if short else (SECONDS_A_SLICE, ROUNDS)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        # First: from the first server on, what is started elsewhere stays on the callers' core.
-        check_limited(folder)
-        with _running(_OURS, folder) as (ours, okta), _running(_PEER, folder) as (peer, _):
+        with _running(folder) as (ours, peer, people):
             for each in (ours, peer):
                 # Fills caches on all sides.
                 each.measure(min(seconds, 1.0))
@@ -237,27 +203,24 @@ def measured(seconds: float, rounds: int) -> tuple[Contestant, Contestant]:
                 peer.measure(seconds)
             for each in (ours, peer):
                 each.check_refusals()
-            people = {each["login"] for each in _people(okta)}
         # The server has ended, and with it its audit.
-        check_trail(folder / "audit.jsonl", ours.logins, ours.refreshes, people)
-    return ours, peer
+        check_all_recorded(folder / "audit.jsonl", ours.logins, ours.refreshes, people)
+    return _report(ours, peer)
 
 
-def report(ours: Contestant, peer: Contestant) -> tuple[str, list[str]]:
-    """The table with what surrounds it, and a line for each target that was missed."""
-    rows, missed = [], []
+def _report(ours: Contestant, peer: Contestant) -> Report:
     measures: tuple[tuple[str, Callable[[Round], float]], ...] = (
         ("whole logins a second", lambda each: each.a_second),
         ("whole logins a second of the server's processor", lambda each: each.a_cpu_second),
     )
-    for measure, figure in measures:
-        pairs = zip(ours.rounds, peer.rounds, strict=True)
-        ratio = statistics.median(figure(mine) / figure(theirs) for mine, theirs in pairs)
-        rows.append(
-            f"| {measure} against OIDCProxy | at least {LEAST_RATIO:g} times | {ratio:.2f} times |"
+    figures = [
+        Figure(
+            f"{measure} against OIDCProxy",
+            LEAST_RATIO,
+            ratio([figure(each) for each in ours.rounds], [figure(each) for each in peer.rounds]),
         )
-        if ratio < LEAST_RATIO:
-            missed.append(f"MISSED {measure}: {ratio:.2f} times, at least {LEAST_RATIO:g}")
+        for measure, figure in measures
+    ]
     sentences = []
     for each in (ours, peer):
         wall = statistics.median(one.a_second for one in each.rounds)
@@ -267,33 +230,17 @@ def report(ours: Contestant, peer: Contestant) -> tuple[str, list[str]]:
             f"{each.name}: {wall:.1f} logins a second, {cpu:.1f} ms of its processor each, which"
             f" was busy {busy:.0%} of the time."
         )
-    return "\n".join(
+    return Report(
+        figures,
         [
-            "| measure | target | measured |",
-            "|---|---|---|",
-            *rows,
-            "",
-            *sentences,
+            "\n".join(sentences),
             f"Medians of {len(ours.rounds)} rounds in turn, {VISITORS} visitors at once. The"
             " second row decides: where our server's processor was less busy than the other's, it"
             " waited for the organisation and the visitors, and the first row is too low.",
             servers.surroundings(),
-        ]
-    ), missed
-
-
-@click.command()
-@click.option("--short", is_flag=True, help="One round of a moment: to see that it works.")
-@click.option("--write", is_flag=True, help="Put the table into docs/performance.md.")
-def main(*, short: bool, write: bool) -> None:
-    """Log in at both, in turn; say how many times as many logins our server manages."""
-    text, missed = report(*(measured(0.1, 1) if short else measured(SECONDS_A_SLICE, ROUNDS)))
-    click.echo(text)
-    for line in [] if short else missed:
-        click.echo(line)
-    if write:
-        servers.written(PAGE, "login", text)
+        ],
+    )
 
 
 if __name__ == "__main__":
-    main(prog_name="python -m benchmarks.login")
+    main()

@@ -1,23 +1,35 @@
 """What we are compared with: `python -m benchmarks.peers NAME PORT` serves one of them.
 
+Without a port it is served over stdio, which only `echo` is.
+
 bare        a Starlette endpoint that answers a fixed JSON object: the limit on this machine
 fastmcp     FastMCP with our tools, stateless with JSON answers, without any login
 one_tool    FastMCP with one small tool, served alike: the least that a server of it takes
 oidc        FastMCP behind its own OIDCProxy on the sandbox organisation
+echo        FastMCP with a tool that says its text again: what stands behind the gateway
 """
 
 import os
 import sys
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
+
+if TYPE_CHECKING:
+    from fastmcp import FastMCP
 
 
 def main() -> None:
-    """Serve until the process is ended."""
+    """Serve until the process is ended, or the input closes."""
     import uvicorn
 
+    if len(sys.argv) == 2:
+        _echoing().run("stdio", show_banner=False, log_level="CRITICAL")
+        return
     name, port = sys.argv[1], int(sys.argv[2])
     uvicorn.run(PEERS[name](port), host="127.0.0.1", port=port, log_config=None, access_log=False)
 
@@ -25,21 +37,14 @@ def main() -> None:
 def bare(_: int) -> ASGIApp:
     """`/health` and `/json`."""
     from starlette.applications import Starlette
-    from starlette.requests import Request
-    from starlette.responses import JSONResponse, Response
     from starlette.routing import Route
 
-    async def answer(_: Request) -> Response:
-        return JSONResponse({"status": "ok"})
-
-    return Starlette(routes=[Route("/health", answer), Route("/json", answer, methods=["POST"])])
+    return Starlette(routes=[Route("/health", _ok), Route("/json", _ok, methods=["POST"])])
 
 
 def fastmcp(_: int) -> ASGIApp:
     """`/health` and `/mcp` with the tools of the product, of which the local ones work."""
     from fastmcp import FastMCP
-    from starlette.requests import Request
-    from starlette.responses import JSONResponse, Response
 
     from okta_mcp.tools import okta_tools
     from okta_mcp.tools.call import Call, current_call
@@ -49,20 +54,14 @@ def fastmcp(_: int) -> ASGIApp:
     for tool in okta_tools(None, SealedCursors(bytes(32)), time.time):
         server.add_tool(tool.tool)
 
-    @server.custom_route("/health", methods=["GET"])
-    async def health(_: Request) -> Response:
-        return JSONResponse({"status": "ok"})
-
     # The tools look into the record of their call: here one for all, made before the first.
     current_call.set(Call("nobody", "any"))
-    return server.http_app(path="/mcp", stateless_http=True, json_response=True)
+    return _served(server)
 
 
 def one_tool(_: int) -> ASGIApp:
     """`/health` and `/mcp` with the tool `add`, and nothing of the product."""
     from fastmcp import FastMCP
-    from starlette.requests import Request
-    from starlette.responses import JSONResponse, Response
 
     server = FastMCP("peer")
 
@@ -71,11 +70,7 @@ def one_tool(_: int) -> ASGIApp:
     def add(a: int, b: int) -> int:
         return a + b
 
-    @server.custom_route("/health", methods=["GET"])
-    async def health(_: Request) -> Response:
-        return JSONResponse({"status": "ok"})
-
-    return server.http_app(path="/mcp", stateless_http=True, json_response=True)
+    return _served(server)
 
 
 def oidc(port: int) -> ASGIApp:
@@ -102,7 +97,34 @@ def oidc(port: int) -> ASGIApp:
         client_storage=MemoryStore(),
     )
     server = FastMCP("peer", auth=auth)
+    return _served(server)
+
+
+def echo(_: int) -> ASGIApp:
+    """With sessions and answers as events, as FastMCP serves by default."""
+    return _echoing().http_app(path="/mcp")
+
+
+def _echoing() -> "FastMCP[None]":
+    from fastmcp import FastMCP
+
+    server: FastMCP[None] = FastMCP("echo")
+
+    @server.tool
+    def echo(text: str) -> str:
+        return text
+
+    return server
+
+
+def _served(server: "FastMCP[Any]") -> ASGIApp:
+    """`/health` and `/mcp`, stateless with JSON answers."""
+    server.custom_route("/health", methods=["GET"])(_ok)
     return server.http_app(path="/mcp", stateless_http=True, json_response=True)
+
+
+async def _ok(_: Request) -> Response:
+    return JSONResponse({"status": "ok"})
 
 
 PEERS: dict[str, Callable[[int], ASGIApp]] = {
@@ -110,6 +132,7 @@ PEERS: dict[str, Callable[[int], ASGIApp]] = {
     "fastmcp": fastmcp,
     "one_tool": one_tool,
     "oidc": oidc,
+    "echo": echo,
 }
 
 if __name__ == "__main__":

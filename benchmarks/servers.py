@@ -1,35 +1,31 @@
 """The processes that benchmarks compare: each on the one core for servers, its caller on another.
 
-Only modules of this repository are started, on loopback, with no environment but what is given.
+What they say is shown only where one does not start. Nothing of the caller's environment is given
+to them but what a program needs to run.
 """
 
 import contextlib
+import functools
 import os
 import platform
-import re
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 import click
 
 from benchmarks import load
-from okta_mcp.serving.sandbox_process import Sandbox, running_sandbox
 
 ROOT = Path(__file__).parents[1]
 START_SECONDS = 60.0
-# Rates are there and count, but nothing that is measured reaches them.
-HIGH_RATES = {
-    f"RATE_{what}": "100000000/minute"
-    for what in ("REGISTER", "AUTHORIZE", "TOKEN_FAILURES", "TOOL_CALLS", "TOOL_CALLS_PER_TOOL")
-}
 _PACKAGES = ("fastmcp", "mcp", "starlette", "uvicorn", "uvloop", "httptools")
 
 
@@ -43,9 +39,8 @@ class Server:
 
     @property
     def resident_bytes(self) -> int:
-        """What it has in memory now (Linux)."""
-        pages = int(Path(f"/proc/{self.pid}/statm").read_text(encoding="ascii").split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE")
+        """What it has in memory now."""
+        return resident_bytes(self.pid)
 
     @property
     def cpu_seconds(self) -> float:
@@ -55,52 +50,91 @@ class Server:
         return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
+class NotStartedError(Exception):
+    """A program has ended, or did not become ready in time."""
+
+
+def ours(port: int, environment: Mapping[str, str]) -> AbstractContextManager[Server]:
+    """Our server on localhost, as anybody starts it."""
+    module = "okta_mcp.oauth_proxy.server"
+    return _started(port, environment, module, "--host", "localhost", "--port", str(port))
+
+
+def peer(
+    name: str, port: int, environment: Mapping[str, str] | None = None
+) -> AbstractContextManager[Server]:
+    """One of `benchmarks.peers`."""
+    return _started(port, environment or {}, "benchmarks.peers", name, str(port))
+
+
 @contextlib.contextmanager
-def started(
-    module: str,
-    *arguments: str,
-    port: int,
-    environment: Mapping[str, str] | None = None,
-    health: str = "/health",
+def _started(
+    port: int, environment: Mapping[str, str], module: str, *arguments: str
 ) -> Iterator[Server]:
-    """`python -m module arguments` on the servers' core; it ends on leaving."""
-    # What ran before may still have bytecode to write, and the first start would pay for it.
-    command = [sys.executable, "-m", module, *arguments]
-    given = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
+    asked = load.request("/health", f"127.0.0.1:{port}", {}, method="GET")
     began_at = time.perf_counter()
+    with running(sys.executable, "-m", module, *arguments, environment=environment) as process:
+        wait_until(process, lambda: load.exchanged(port, asked))
+        yield Server(process.pid, port, time.perf_counter() - began_at)
+
+
+@contextlib.contextmanager
+def running(
+    *command: str,
+    environment: Mapping[str, str] | None = None,
+    has_pipes: bool = False,
+    is_measured: bool = True,
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """A program that ends on leaving: on the servers' core, unless it is not what is measured.
+
+    With `has_pipes` its output can be read; its input is open as long as this process lives.
+    Raises `ClickException` with what it said where the block raises `NotStartedError`.
+    """
+    given = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     with (
-        _on_core_of_servers(),
-        subprocess.Popen(  # noqa: S603 - our own module, no shell
+        tempfile.TemporaryFile() as said,
+        subprocess.Popen(  # noqa: S603 - our own modules and redis-server, no shell
             command,
             cwd=ROOT,
             env={**given, **(environment or {})},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE if has_pipes else said,
+            stderr=said,
         ) as process,
     ):
+        # At once, before it has threads: they would stay where they began.
+        if is_measured and len(_cores()) > 1:
+            os.sched_setaffinity(process.pid, _cores()[:1])
         try:
-            _as_caller()
-            _wait_until_answered(process, port, health)
-            yield Server(process.pid, port, time.perf_counter() - began_at)
+            yield process
+        except NotStartedError as error:
+            said.seek(0)
+            words = said.read().decode(errors="replace")
+            raise click.ClickException(f"{' '.join(command)} did not start:\n{words}") from error
         finally:
             process.terminate()
             process.wait(timeout=20)
 
 
-@contextlib.contextmanager
-def sandbox(port: int, folder: Path) -> Iterator[tuple[Sandbox, dict[str, str]]]:
-    """The sandbox organisation for a server on `port`, and that server's environment."""
-    with running_sandbox("localhost", port, folder / "none.env") as organisation:
-        settings = organisation.settings
-        yield (
-            organisation,
-            {
-                **{name.upper(): _text(value) for name, value in settings.items() if value},
-                **HIGH_RATES,
-                "OAUTH_REQUIRE_HTTPS": "false",
-                "AUDIT_LOG": str(folder / "audit.jsonl"),
-            },
-        )
+def wait_until(process: "subprocess.Popen[bytes]", ask: Callable[[], object]) -> None:
+    """Until `ask` raises neither `OSError` nor `ClickException`; raises `NotStartedError`."""
+    until = time.monotonic() + START_SECONDS
+    while process.poll() is None and time.monotonic() < until:
+        with contextlib.suppress(OSError, click.ClickException):
+            ask()
+            return
+        time.sleep(0.005)
+    raise NotStartedError
+
+
+def leave_their_core() -> None:
+    """This process, and all that it starts but what is measured, stays off the servers' core.
+
+    To be called before anything is started. Where there is one core, or where the system binds no
+    process to a core (macOS, Windows), all share what there is.
+    """
+    if len(_cores()) > 1:
+        os.sched_setaffinity(0, _cores()[1:])
 
 
 def free_port() -> int:
@@ -109,14 +143,19 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def resident_bytes(pid: int) -> int:
+    """What a process has in memory (Linux)."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
 def surroundings() -> str:
     """When and with what the figures were made, as a sentence."""
     found = []
     for package in _PACKAGES:
         with contextlib.suppress(PackageNotFoundError):
             found.append(f"{package} {version(package)}")
-    cores = len(_CORES)
-    place = "a core of its own" if cores > 1 else "the only core, shared with the caller"
+    place = "a core of its own" if len(_cores()) > 1 else "cores that it shares with the caller"
     return (
         f"{datetime.now(UTC):%Y-%m-%d}, {platform.system()} on {platform.machine()},"
         f" {os.cpu_count()} cores, each server on {place}, Python {platform.python_version()},"
@@ -124,45 +163,7 @@ def surroundings() -> str:
     )
 
 
-def written(page: Path, name: str, text: str) -> None:
-    """Put `text` between the marks of `name` in a page of the documentation."""
-    between = re.compile(f"(?<=<!-- {name} -->\n).*(?=\n<!-- end of {name} -->)", re.DOTALL)
-    before = page.read_text(encoding="utf-8")
-    if not between.search(before):
-        raise click.ClickException(f"{page.name} has no place for the figures of {name}")
-    page.write_text(between.sub(lambda _: text, before, count=1), encoding="utf-8")
-
-
-# Where the system cannot bind a process to a core (macOS, Windows), the caller shares them.
-_CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-
-
-def _as_caller() -> None:
-    if len(_CORES) > 1:
-        os.sched_setaffinity(0, set(_CORES) - {_CORES[0]})
-
-
-@contextlib.contextmanager
-def _on_core_of_servers() -> Iterator[None]:
-    """A process that is started in the block, and all its threads, stay on that core."""
-    if len(_CORES) > 1:
-        os.sched_setaffinity(0, {_CORES[0]})
-    try:
-        yield
-    finally:
-        _as_caller()
-
-
-def _wait_until_answered(process: "subprocess.Popen[bytes]", port: int, path: str) -> None:
-    asked = load.request(path, f"127.0.0.1:{port}", {}, method="GET")
-    until = time.monotonic() + START_SECONDS
-    while process.poll() is None and time.monotonic() < until:
-        with contextlib.suppress(OSError, click.ClickException):
-            load.exchanged(port, asked)
-            return
-        time.sleep(0.005)
-    raise click.ClickException(f"a server did not start: {process.args}")
-
-
-def _text(value: Any) -> str:
-    return ",".join(value) if isinstance(value, list | tuple) else str(value)
+@functools.cache
+def _cores() -> tuple[int, ...]:
+    """Those that this process had when it began; the first is the servers'."""
+    return tuple(sorted(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else ()

@@ -9,24 +9,23 @@ import asyncio
 import os
 import platform
 import random
-import re
 import shutil
 import socket
 import sqlite3
 import statistics
-import subprocess
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
-from pathlib import Path
 from typing import Any, cast
 
 import click
 
+from benchmarks import servers
+from benchmarks.figures import Report, benchmark, table
 from okta_mcp.oauth_proxy.grants import Grants, Lifetimes
 from okta_mcp.oauth_proxy.tokens import ACCESS_TOKEN
 from okta_mcp.stores.interface import Store
@@ -37,7 +36,6 @@ from okta_mcp.stores.upkeep import Entry
 
 Put = Callable[[Records, Iterable[int]], Awaitable[None]]
 
-PAGE = Path(__file__).parents[1] / "docs" / "operations.md"
 PREFIX = "benchmark"
 RESOURCE = "https://mcp.acme.example/mcp"
 SCOPES = ("okta.users.read", "okta.groups.read", "okta.logs.read", "offline_access")
@@ -51,14 +49,21 @@ ENTRIES_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
-    """Of one backend; bytes are each one's, times are seconds."""
+class Sizes:
+    """Bytes for a client, a grant, a grant with its first tokens, and all grants with theirs."""
+
+    client: float
+    grant: float
+    login: float
+    all_logins: float
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Of one backend; times are seconds: the median and the 99th percentile."""
 
     backend: str
-    client_bytes: float
-    grant_bytes: float
-    login_bytes: float
-    grants_bytes: float
+    sizes: Sizes
     start_seconds: float
     resident_bytes: float
     check: tuple[float, float]
@@ -122,15 +127,15 @@ async def filled(
     grants: int,
     written: Callable[[Put, range], Awaitable[None]],
     size: Callable[[], Awaitable[float]],
-) -> tuple[float, float, float, float]:
-    """Bytes for a client, a grant, a grant with its first tokens, and all grants with theirs."""
+) -> Sizes:
+    """Puts so many grants, and what belongs to them; `size` is asked in between."""
     clients = grants // CLIENTS_OF_GRANTS
     sizes = [await size()]
     for put, number in ((put_clients, clients), (put_grants, grants), (put_tokens, grants)):
         await written(put, range(number))
         sizes.append(await size())
     empty, with_clients, with_grants, full = sizes
-    return (
+    return Sizes(
         (with_clients - empty) / clients,
         (with_grants - with_clients) / grants,
         (full - with_clients) / grants,
@@ -153,6 +158,8 @@ async def checks(store: Store, of: int, times: int) -> tuple[float, float]:
         if await guard.by_access_token(tokens[number]) is None:
             raise click.ClickException("a token that was put is not found")
 
+    if await guard.by_access_token(f"{ACCESS_TOKEN}{'x' * 43}") is not None:
+        raise click.ClickException("a token that nobody has is found")
     return await timed(check, times)
 
 
@@ -166,12 +173,7 @@ async def timed(step: Callable[[int], Awaitable[object]], times: int) -> tuple[f
     return statistics.median(taken), taken[int(times * 0.99)]
 
 
-def resident_bytes() -> float:
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-async def in_memory(grants: int, times: int) -> Figures:
+async def in_memory(grants: int, times: int) -> Costs:
     began_at = time.perf_counter()
     store = MemoryStore(time.time)
     start_seconds = time.perf_counter() - began_at
@@ -181,15 +183,15 @@ async def in_memory(grants: int, times: int) -> Figures:
         await put(records, numbers)
 
     async def size() -> float:
-        return resident_bytes()
+        return servers.resident_bytes(os.getpid())
 
     sizes = await filled(grants, written, size)
     check = await checks(store, grants, times)
     busy = await checks(store, AT_WORK, times)
-    return Figures("memory", *sizes, start_seconds, resident_bytes(), check, busy)
+    return Costs("memory", sizes, start_seconds, await size(), check, busy)
 
 
-async def fill(url: str, grants: int) -> tuple[float, float, float, float]:
+async def fill(url: str, grants: int) -> Sizes:
     """Fills by whole batches: one by one, each safe on the disk, would take many minutes."""
     first = opened_store(url, PREFIX, time.time)
     await first.close()
@@ -224,9 +226,7 @@ async def fill(url: str, grants: int) -> tuple[float, float, float, float]:
         await upkeep.close()
 
 
-async def kept(
-    backend: str, url: str, sizes: tuple[float, float, float, float], grants: int, times: int
-) -> Figures:
+async def kept(backend: str, url: str, sizes: Sizes, grants: int, times: int) -> Costs:
     """What a server sees that opens the full store."""
     began_at = time.perf_counter()
     store = opened_store(url, PREFIX, time.time)
@@ -240,9 +240,9 @@ async def kept(
             round_trip = await timed(lambda _: redis.get("benchmark"), times)
     check = await checks(store, grants, times)
     busy = await checks(store, AT_WORK, times)
-    resident = resident_bytes()
+    resident = servers.resident_bytes(os.getpid())
     await store.close()
-    return Figures(backend, *sizes, start_seconds, resident, check, busy, round_trip)
+    return Costs(backend, sizes, start_seconds, resident, check, busy, round_trip)
 
 
 @contextmanager
@@ -251,43 +251,31 @@ def running_redis(directory: str) -> Iterator[str]:
     program = shutil.which("redis-server") or shutil.which("valkey-server")
     if program is None:
         raise click.ClickException("redis-server is not installed; run: apt-get install redis")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = servers.free_port()
     where = ("--port", str(port), "--bind", "127.0.0.1", "--dir", directory)
-    process = subprocess.Popen([program, *where, "--save", "", "--logfile", "redis.log"])  # noqa: S603
-    try:
-        for _ in range(1000):
-            with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-                break
-            time.sleep(0.01)
+    with servers.running(program, *where, "--save", "") as process:
+        servers.wait_until(process, lambda: socket.create_connection(("127.0.0.1", port)).close())
         yield f"redis://127.0.0.1:{port}/0"
-    finally:
-        process.terminate()
-        process.wait()
 
 
-def _run(measure: Callable[..., Awaitable[Any]], *arguments: object) -> Any:
-    async def main() -> Any:
-        return await measure(*arguments)
-
-    return asyncio.run(main())
+def _run(measure: Callable[..., Coroutine[Any, Any, Any]], *arguments: object) -> Any:
+    return asyncio.run(measure(*arguments))
 
 
-def _alone(measure: Callable[..., Awaitable[Any]], *arguments: object) -> Any:
+def _alone(measure: Callable[..., Coroutine[Any, Any, Any]], *arguments: object) -> Any:
     """In a process of its own, which has nothing of an earlier measurement in its memory."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
         return process.submit(_run, measure, *arguments).result()
 
 
-def _measured(grants: int, times: int) -> list[Figures]:
-    figures = [_alone(in_memory, grants, times)]
+def _measured(grants: int, times: int) -> list[Costs]:
+    costs = [_alone(in_memory, grants, times)]
     with tempfile.TemporaryDirectory() as directory, running_redis(directory) as redis:
         urls = {"SQLite": f"sqlite:///{directory}/store/store.db", "Redis": redis}
         for backend, url in urls.items():
             sizes = _alone(fill, url, grants)
-            figures.append(_alone(kept, backend, url, sizes, grants, times))
-    return figures
+            costs.append(_alone(kept, backend, url, sizes, grants, times))
+    return costs
 
 
 def _microseconds(median_and_p99: tuple[float, float]) -> str:
@@ -295,14 +283,18 @@ def _microseconds(median_and_p99: tuple[float, float]) -> str:
     return f"{median:.1f} µs, {p99:.1f} µs"
 
 
-def _table(figures: list[Figures], grants: int) -> list[str]:
-    rows: tuple[tuple[str, Callable[[Figures], str]], ...] = (
-        ("bytes for a registered client", lambda each: f"{each.client_bytes:,.0f}"),
-        ("bytes for a grant", lambda each: f"{each.grant_bytes:,.0f}"),
-        ("bytes for a grant with its first tokens", lambda each: f"{each.login_bytes:,.0f}"),
+@benchmark("stores", page="operations.md")
+def main(short: bool) -> Report:
+    """Measure what the store costs on each backend."""
+    grants, times = (5_000, 2_000) if short else (100_000, 20_000)
+    costs = _measured(grants, times)
+    rows: tuple[tuple[str, Callable[[Costs], str]], ...] = (
+        ("bytes for a registered client", lambda each: f"{each.sizes.client:,.0f}"),
+        ("bytes for a grant", lambda each: f"{each.sizes.grant:,.0f}"),
+        ("bytes for a grant with its first tokens", lambda each: f"{each.sizes.login:,.0f}"),
         (
             f"{grants:,} grants with their tokens",
-            lambda each: f"{each.grants_bytes / MEGABYTE:,.0f} MB",
+            lambda each: f"{each.sizes.all_logins / MEGABYTE:,.0f} MB",
         ),
         ("opening the full store", lambda each: f"{each.start_seconds * 1000:.1f} ms"),
         ("memory of the process", lambda each: f"{each.resident_bytes / MEGABYTE:,.0f} MB"),
@@ -319,29 +311,16 @@ def _table(figures: list[Figures], grants: int) -> list[str]:
             lambda each: _microseconds(each.round_trip) if each.round_trip else "",
         ),
     )
-    return [
-        f"| | {' | '.join(each.backend for each in figures)} |",
-        f"|---|{'---|' * len(figures)}",
-        *(f"| {what} | {' | '.join(show(each) for each in figures)} |" for what, show in rows),
-        "",
-        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version},"
-        f" {platform.system()} on {platform.machine()}, {os.cpu_count()} processors.",
-    ]
-
-
-@click.command()
-@click.option("--short", is_flag=True, help="5,000 grants instead of 100,000.")
-@click.option("--write", is_flag=True, help="Put the table into docs/operations.md.")
-def main(short: bool, write: bool) -> None:
-    """Measure what the store costs on each backend."""
-    grants, times = (5_000, 2_000) if short else (100_000, 20_000)
-    table = "\n".join(_table(_measured(grants, times), grants))
-    click.echo(table)
-    if write:
-        page = PAGE.read_text(encoding="utf-8")
-        between = re.compile("(?<=<!-- figures -->\n).*(?=\n<!-- end of figures -->)", re.DOTALL)
-        PAGE.write_text(between.sub(lambda _: table, page, count=1), encoding="utf-8")
+    shown = [f"| {what} | {' | '.join(show(each) for each in costs)} |" for what, show in rows]
+    return Report(
+        [],
+        [
+            table(f"| {' | '.join(each.backend for each in costs)}", shown),
+            f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version},"
+            f" {platform.system()} on {platform.machine()}, {os.cpu_count()} processors.",
+        ],
+    )
 
 
 if __name__ == "__main__":
-    main(prog_name="python -m benchmarks.stores")
+    main()

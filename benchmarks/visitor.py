@@ -19,6 +19,13 @@ from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 import click
 
 CALLBACK = "http://127.0.0.1:33418/client-callback"
+_CLIENT = {
+    "client_name": "The benchmark",
+    "redirect_uris": [CALLBACK],
+    "grant_types": ["authorization_code", "refresh_token"],
+    "response_types": ["code"],
+    "token_endpoint_auth_method": "none",
+}
 _MOST_STEPS = 20
 _FORM = re.compile(r"<form\b([^>]*)>(.*?)</form>", re.DOTALL)
 _INPUT = re.compile(r"<input\b([^>]*)>")
@@ -76,15 +83,7 @@ class Visitor:
         client = self._json(
             "POST",
             self._metadata["registration_endpoint"],
-            json.dumps(
-                {
-                    "client_name": "The benchmark",
-                    "redirect_uris": [CALLBACK],
-                    "grant_types": ["authorization_code", "refresh_token"],
-                    "response_types": ["code"],
-                    "token_endpoint_auth_method": "none",
-                }
-            ),
+            json.dumps(_CLIENT),
             {"content-type": "application/json"},
         )
         verifier = secrets.token_urlsafe(48)
@@ -108,27 +107,26 @@ class Visitor:
 
     def redeem(self, authorization: Authorization) -> dict[str, Any]:
         """The first tokens, and the id of the client that has them."""
-        form = {
-            "grant_type": "authorization_code",
-            "code": authorization.code,
-            "code_verifier": authorization.verifier,
-            "redirect_uri": CALLBACK,
-            "client_id": authorization.client_id,
-            "resource": f"{self._url}/mcp",
-        }
-        tokens = self._json("POST", self._metadata["token_endpoint"], urlencode(form), _FORM_TYPE)
-        return {**tokens, "client_id": authorization.client_id}
+        return self._tokens(
+            authorization.client_id,
+            grant_type="authorization_code",
+            code=authorization.code,
+            code_verifier=authorization.verifier,
+            redirect_uri=CALLBACK,
+        )
 
     def refresh(self, tokens: Mapping[str, Any]) -> dict[str, Any]:
         """The next pair of tokens."""
-        form = {
-            "grant_type": "refresh_token",
-            "refresh_token": tokens["refresh_token"],
-            "client_id": tokens["client_id"],
-            "resource": f"{self._url}/mcp",
-        }
-        next_ = self._json("POST", self._metadata["token_endpoint"], urlencode(form), _FORM_TYPE)
-        return {**next_, "client_id": tokens["client_id"]}
+        return self._tokens(
+            tokens["client_id"],
+            grant_type="refresh_token",
+            refresh_token=tokens["refresh_token"],
+        )
+
+    def _tokens(self, client_id: str, **grant: str) -> dict[str, Any]:
+        form = urlencode({**grant, "client_id": client_id, "resource": f"{self._url}/mcp"})
+        tokens = self._json("POST", self._metadata["token_endpoint"], form, _FORM_TYPE)
+        return {**tokens, "client_id": client_id}
 
     def exchanged(
         self,
@@ -208,7 +206,7 @@ def _pressed(page: str, button: str) -> tuple[str, str, list[tuple[str, str]]]:
     """Method, action and fields of the form whose button's text has those words."""
     for form in _FORM.finditer(page):
         for each in _BUTTON.finditer(form[2]):
-            if button not in " ".join(re.sub(r"<[^>]+>", " ", html.unescape(each[2])).split()):
+            if button not in _words(each[2]):
                 continue
             around = _attributes(form[1])
             inputs = [_attributes(found[1]) for found in _INPUT.finditer(form[2])]
@@ -217,10 +215,12 @@ def _pressed(page: str, button: str) -> tuple[str, str, list[tuple[str, str]]]:
             if "name" in own:
                 fields.append((own["name"], own.get("value", "")))
             return around.get("method", "get").upper(), around.get("action", ""), fields
-    shown = [
-        " ".join(re.sub(r"<[^>]+>", " ", found[2]).split()) for found in _BUTTON.finditer(page)
-    ]
+    shown = [_words(found[2]) for found in _BUTTON.finditer(page)]
     raise click.ClickException(f"no button {button!r}; there are {shown}")
+
+
+def _words(text: str) -> str:
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", text)).split())
 
 
 def _attributes(text: str) -> dict[str, str]:

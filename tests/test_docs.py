@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, unquote
 import pytest
 
 import okta_mcp
+from benchmarks import readme
 from benchmarks.context import description_rows
 from okta_mcp.audit.catalogue import EVENTS
 from okta_mcp.inventory import inventory, policy_for
@@ -185,7 +186,7 @@ def written_fields() -> set[str]:
                 r"audit\.write$|_audited$", ast.unparse(node.func)
             ):
                 names.update(keyword.arg for keyword in node.keywords if keyword.arg)
-            elif isinstance(node, ast.FunctionDef) and node.name in ("audit_fields", "trace"):
+            elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and makes_fields(node):
                 keys = (
                     key
                     for part in ast.walk(node)
@@ -194,6 +195,14 @@ def written_fields() -> set[str]:
                 )
                 names.update(key.value for key in keys if isinstance(key, ast.Constant))
     return names
+
+
+def makes_fields(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether the keys of its dicts are fields: it returns them, or adds them to such a line."""
+    calls = (each for each in ast.walk(function) if isinstance(each, ast.Call))
+    return function.name in ("audit_fields", "trace", "line_of") or any(
+        ast.unparse(each.func) == "line_of" for each in calls
+    )
 
 
 def test_the_audit_page_holds_exactly_the_events() -> None:
@@ -276,6 +285,11 @@ def test_the_readme_is_short() -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_readme_has_the_commands_literally(command: str) -> None:
     assert command in README.splitlines()
+
+
+def test_the_readme_shows_figures_as_the_benchmarks_wrote_them() -> None:
+    shown = README.partition("<!-- figures -->\n")[2].partition("\n<!-- end of figures -->")[0]
+    assert shown == readme.figures(), "run: python -m benchmarks.readme"
 
 
 def test_the_readme_quotes_the_javascript_example() -> None:

@@ -63,7 +63,9 @@ class FileTrail:
 
     @contextlib.contextmanager
     def turn(self) -> Iterator[Last]:
-        """The last line, while nobody else may write."""
+        """The last line, while nobody else may write. Raises `OSError`."""
+        if self._stream.closed:
+            raise OSError(errno.EBADF, "the server has stopped")
         with _locked(self._stream.fileno()):
             self._size = os.fstat(self._stream.fileno()).st_size
             if self._size != self._seen_bytes:

@@ -149,20 +149,23 @@ class Audit:
 
     def _write_together(self) -> None:
         waiting, self._waiting = self._waiting, []
-        failure: AuditFileError | None = None
+        # Also of what nobody foresaw, which the event loop logs: nobody may wait for ever.
+        failure: str | None = "the audit trail failed"
         try:
             with self._lock:
                 self._catch_up()
+            failure = None
         except AuditFileError as error:
-            failure = error
-        for each in waiting:
-            if each.done():
-                # Its caller was cancelled.
-                continue
-            if failure is None:
-                each.set_result(None)
-            else:
-                each.set_exception(AuditFileError(str(failure)))
+            failure = str(error)
+        finally:
+            for each in waiting:
+                if each.done():
+                    # Its caller was cancelled.
+                    continue
+                if failure is None:
+                    each.set_result(None)
+                else:
+                    each.set_exception(AuditFileError(failure))
 
     def _catch_up(self) -> None:
         try:
@@ -170,8 +173,10 @@ class Audit:
                 self._trail.flush()
             while self._unwritten:
                 together = self._append(list(islice(self._unwritten, _LINES_AT_ONCE)))
-                for line in together:
+                # Before anybody hears of them: no line is written twice, whoever fails.
+                for _ in together:
                     self._unwritten.popleft()
+                for line in together:
                     for observer in self._observers:
                         observer(line)
             self._trail.flush()

@@ -189,7 +189,11 @@ class Upstream:
         await self._list(session)
 
     async def _list(self, session: Session) -> None:
-        self.catalogue = await read_catalogue(session, seconds=self.server.start_seconds)
+        listed = await read_catalogue(session, seconds=self.server.start_seconds)
+        if listed != self.catalogue:
+            # The same object otherwise: what was made from it is known by it, and need not be
+            # compared thing by thing at each use.
+            self.catalogue = listed
         self.has_listed = True
         for each in sorted(self.catalogue.left_out - self._noted):
             _log.warning("server %s: left out %s", self.server.name, each)

@@ -101,12 +101,16 @@ class McpEndpoint:
                 return
             text = "the server cannot write its audit trail; try again in a moment"
             await send_later(answer, text, _RETRY_SECONDS, answer.to)
+        except StoreUnavailableError:
+            # Also of the count of refusals, which is asked while a refusal is answered.
+            text = "the server's store does not answer; try again in a moment"
+            await send_later(answer, text, _RETRY_SECONDS, answer.to)
         except ClientDisconnect:
             # Nobody is there to hear an answer.
             return
 
     async def _serve(self, request: Request, send: Answer) -> None:
-        """One request; raises `AuditFileError` and `ClientDisconnect`."""
+        """One request; raises `AuditFileError`, `StoreUnavailableError`, `ClientDisconnect`."""
         try:
             _check_method(request, _METHODS)
             self._check_origin(request)
@@ -133,9 +137,6 @@ class McpEndpoint:
             await send_later(send, error.text, error.retry_after_seconds, send.to)
         except TooManyRequestsError as error:
             await send_later(send, str(error), error.retry_after_seconds, send.to, status=429)
-        except StoreUnavailableError:
-            text = "the server's store does not answer; try again in a moment"
-            await send_later(send, text, _RETRY_SECONDS, send.to)
 
     async def _answer(
         self, request: Request, send: Send, admitted: Admitted, message: Message

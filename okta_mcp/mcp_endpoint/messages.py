@@ -86,7 +86,9 @@ def _message(raw: Any) -> Message:
     if not isinstance(raw, dict) or raw.get("jsonrpc") != "2.0" or is_deeper(raw, _DEEPEST):
         raise MessageError(INVALID_REQUEST, "the body is not a JSON-RPC 2.0 message")
     request_id = raw.get("id")
-    if isinstance(request_id, bool) or not isinstance(request_id, str | int | None):
+    # JSON-RPC allows null too, and MCP does not: what is behind takes it for a notification.
+    is_id = isinstance(request_id, str | int) and not isinstance(request_id, bool)
+    if "id" in raw and not is_id:
         raise MessageError(INVALID_REQUEST, "id must be text or an integer")
     method, params = raw.get("method"), raw.get("params", {})
     if not isinstance(method, str) or not isinstance(params, dict):

@@ -28,8 +28,10 @@ Key: TypeAlias = tuple[str, str | None, str | None, frozenset[str] | None, tuple
 
 _METHODS = frozenset("tools/list resources/list resources/templates/list prompts/list".split())
 _PARAMS = frozenset({"_meta"})
-# Of each kind of person a few; the largest list has 45 KB.
+# Of each kind of person a few. Our own largest list has 45 KB; how long those of servers behind the
+# gateway are is theirs to say.
 _MOST = 128
+_MOST_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class RememberedLists:
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
         self._kept: OrderedDict[Key, Remembered] = OrderedDict()
+        self._bytes = 0
 
     def key(self, request: Request, message: Message, principal: Principal) -> Key | None:
         """Under which the answer may be remembered; None where it may say something else."""
@@ -83,6 +86,9 @@ class RememberedLists:
         result = msgspec.json.decode(body, type=dict[str, msgspec.Raw]).get("result")
         if result is None:
             return
+        before = self._kept.pop(key, None)
         self._kept[key] = Remembered(bytes(result), tools, made_from)
-        while len(self._kept) > _MOST:
-            self._kept.popitem(last=False)
+        self._bytes += len(result) - (len(before.result) if before is not None else 0)
+        while len(self._kept) > _MOST or self._bytes > _MOST_BYTES:
+            _, oldest = self._kept.popitem(last=False)
+            self._bytes -= len(oldest.result)

@@ -48,11 +48,12 @@ class RequestFraming:
     """One request as it arrives. `has_head` once its head is complete, `is_complete` at its end.
 
     `before` is the `head` of the connection's last request: clients repeat theirs byte for byte,
-    and what was read once need not be read again.
+    and what was read once need not be read again. `head` is this request's, None until it is read.
     """
 
     def __init__(self, before: Head | None = None) -> None:
-        self.head = before
+        self._before = before
+        self.head: Head | None = None
         self.has_head = False
         self.is_complete = False
         self._lines: list[bytes] = []
@@ -78,11 +79,12 @@ class RequestFraming:
         Raises RefusedRequestError.
         """
         passed = bytearray()
-        if self.head is not None and not self._head_size and held.startswith(self.head.raw):
-            del held[: len(self.head.raw)]
-            passed += self.head.passed
-            self._head_size = len(self.head.raw)
-            self._expect(self.head)
+        before = self._before
+        if before is not None and not self._head_size and held.startswith(before.raw):
+            del held[: len(before.raw)]
+            passed += before.passed
+            self._head_size = len(before.raw)
+            self._expect(before)
         while held and not self.is_complete:
             if self._due:
                 piece = held[: self._due]
@@ -98,9 +100,9 @@ class RequestFraming:
             elif line:
                 self._read_head_line(line)
             else:
-                self.head = self._ended_head()
-                passed += self.head.passed
-                self._expect(self.head)
+                head = self._ended_head()
+                passed += head.passed
+                self._expect(head)
         return bytes(passed)
 
     def _line(self, held: bytearray) -> bytes | None:
@@ -167,7 +169,7 @@ class RequestFraming:
 
     def _expect(self, head: Head) -> None:
         """The body that the head announces."""
-        self.has_head = True
+        self.head, self.has_head = head, True
         self._due, self._is_chunked = head.length, head.is_chunked
         self.is_complete = not (self._due or self._is_chunked)
 

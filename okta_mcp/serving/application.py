@@ -73,12 +73,12 @@ def application(
             core.audit.write("server.stopped", worker=number)
         core.audit.close()
 
-    app = Starlette(
+    app = _Application(
+        is_https=settings.is_https,
         routes=routes,
         lifespan=lifespan,
         middleware=[
             *core.meter.middleware(),
-            Middleware(SecurityHeaders, is_https=settings.is_https),
             Middleware(RequestReferences),
             Middleware(StopGate, stopping=stopping),
             # A store that never waits needs no bound on the time with it.
@@ -92,6 +92,17 @@ def application(
     # Starlette would answer a slash too many by a 307 to whatever host and scheme the request said.
     app.router.redirect_slashes = False
     return app
+
+
+class _Application(Starlette):
+    """One whose answer to a crash has the headers too: Starlette gives it outside of all else."""
+
+    def __init__(self, *, is_https: bool, **given: Any) -> None:
+        super().__init__(**given)
+        self._is_https = is_https
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return SecurityHeaders(super().build_middleware_stack(), is_https=self._is_https)
 
 
 class AtMcp:

@@ -6,6 +6,7 @@ ended window goes when its count is asked for again, or when those that ended ma
 """
 
 import time
+from collections.abc import Callable
 
 from limits import RateLimitItem
 
@@ -13,16 +14,20 @@ _LEAST_BEFORE_SWEEP = 1024
 
 
 class MemoryCounts:
-    """A window's end (epoch seconds) and its count, by what is counted and for whom."""
+    """A window's end and its count, by what is counted and for whom.
 
-    def __init__(self) -> None:
+    `now` is seconds of a clock that is never set back: otherwise a window could last for hours.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
         self._windows: dict[tuple[str, str], tuple[float, int]] = {}
         self._sweep_at = _LEAST_BEFORE_SWEEP
 
     def wait_seconds(self, what: str, item: RateLimitItem, slot: str, *, counts: bool) -> float:
         """0 where one more may happen, which is then counted if it `counts`; else until it may."""
-        now, key = time.time(), (what, slot)
-        ends_at, count = self._windows.get(key, (0.0, 0))
+        now, key = self._now(), (what, slot)
+        ends_at, count = self._windows.get(key, (now, 0))
         if ends_at <= now:
             ends_at, count = now + item.get_expiry(), 0
         if count >= item.amount:

@@ -77,10 +77,10 @@ class AnswerTool(FunctionTool):
             limits = current_call.get().limits
             given = with_defaults(arguments, self.parameters, limits)
             answer = await self._checked(given)
+            text = {"type": "text", "text": compact_text(answer)}
         # Whatever left this method, FastMCP would log with its text and its traceback.
         except Exception as error:  # noqa: BLE001
             return failed(error, self.name, list(self.parameters.get("properties", {})))
-        text = {"type": "text", "text": compact_text(answer)}
         return {"content": [text], "isError": False, "structuredContent": answer}
 
     async def run(self, arguments: dict[str, Any]) -> ToolResult:

@@ -1,5 +1,6 @@
 """The audit trail: what is written can be verified, and what was not written is found out."""
 
+import asyncio
 import contextlib
 import hashlib
 import io
@@ -353,6 +354,42 @@ def test_standard_output_that_takes_nothing_is_no_record(monkeypatch: pytest.Mon
                 audit.write("tool.called")
             with pytest.raises(AuditFileError):
                 audit.check()
+
+
+async def test_what_fails_after_the_lines_leaves_nobody_waiting_and_writes_none_twice(
+    path: Path,
+) -> None:
+    audit = Audit(str(path), Clock())
+    failures = [RuntimeError("of an observer"), None, None]
+    audit.observe(lambda _: raised(failures.pop(0) if failures else None))
+    said: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context))
+    records = [audit.record("tool.called", subject=str(number)) for number in range(3)]
+    async with asyncio.timeout(5):
+        answers = await asyncio.gather(*records, return_exceptions=True)
+        await audit.record("tool.called", subject="later")
+    assert [type(answer) for answer in answers] == [AuditFileError] * 3
+    assert [str(each["exception"]) for each in said] == ["of an observer"]
+    audit.close()
+    assert subjects_of(path) == ["0", "1", "2", "later"]
+
+
+async def test_nobody_waits_for_a_trail_that_was_closed(path: Path) -> None:
+    audit = Audit(str(path), Clock())
+    audit.close()
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    async with asyncio.timeout(5):
+        with pytest.raises(AuditFileError):
+            await audit.record("tool.called")
+
+
+def subjects_of(path: Path) -> list[str]:
+    return [event["subject"] for event in verified_lines(path.read_text().splitlines())]
+
+
+def raised(error: Exception | None) -> None:
+    if error is not None:
+        raise error
 
 
 def test_the_file_is_for_its_owner_only(path: Path) -> None:

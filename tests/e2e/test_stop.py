@@ -48,6 +48,9 @@ async def test_a_stopping_server_is_left_alone_then_refuses_and_finishes_what_ru
             assert served.status_code == 503
             assert int(served.headers["retry-after"]) > 0
             assert served.headers["connection"] == "close"
+            refused = await client.rpc("tools/list")
+            assert (refused.status_code, "result" in refused.json()) == (503, False)
+            assert int(refused.headers["retry-after"]) > 0
             assert not call.done()
             assert "result" in await call
         await place.close()

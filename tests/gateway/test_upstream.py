@@ -147,6 +147,16 @@ async def test_a_killed_server_comes_back_by_itself() -> None:
         assert await process_of(upstream) != before
 
 
+async def test_a_list_that_says_the_same_again_is_the_same_object() -> None:
+    async with running(stdio_server()) as upstream:
+        listed = upstream.catalogue
+        os.kill(await process_of(upstream), signal.SIGKILL)
+        await eventually(lambda: upstream.state.name == "down")
+        await eventually(lambda: upstream.state.name == "up")
+        assert upstream.catalogue.tools
+        assert upstream.catalogue is listed
+
+
 async def test_a_hanging_server_is_ended_and_comes_back() -> None:
     async with running(stdio_server(call_seconds=0.3)) as upstream:
         before = await process_of(upstream)

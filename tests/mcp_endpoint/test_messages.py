@@ -66,6 +66,7 @@ def test_a_body_that_is_not_json_is_a_parse_error(body: bytes) -> None:
         message(jsonrpc="1.0"),
         message(jsonrpc=2.0),
         message(jsonrpc=None),
+        message(id=None),
         message(id=True),
         message(id=1.5),
         message(id=[1]),

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -14,7 +15,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from okta_mcp.ops.http_protocol import ConnectionLimits, http_protocol
+from okta_mcp.ops.http_protocol import ConnectionLimits, _worth_keeping, http_protocol
+from okta_mcp.ops.request_framing import RequestFraming
 
 SHORT = 0.15
 HOST = b"Host: a\r\n"
@@ -212,15 +214,24 @@ def start(request: pytest.FixtureRequest) -> Start:
     return running
 
 
-@pytest.mark.parametrize("served_before", [0, 1])
+# Heads that are read once and then known; the last is the beginning of most that are refused.
+BEFORE = {
+    "nothing": b"",
+    "no body": get(),
+    "a measured body": post(HOST + b"Content-Length: 1\r\n", b"x"),
+    "a chunked body": post(CHUNKED, b"1\r\na\r\n0\r\n\r\n"),
+}
+
+
+@pytest.mark.parametrize("before", BEFORE.values(), ids=BEFORE.keys())
 @pytest.mark.parametrize(("status", "sent"), REFUSED.values(), ids=REFUSED.keys())
 async def test_unreadable_request_is_refused_and_nothing_after_it_served(
-    start: Start, status: int, sent: bytes, served_before: int
+    start: Start, status: int, sent: bytes, before: bytes
 ) -> None:
     """W-09, W-04, L-02."""
     async with start() as running, running.connect() as connection:
-        for _ in range(served_before):
-            await connection.send(get())
+        if before:
+            await connection.send(before)
             assert (await connection.answer())[0] == 200
         await connection.send(sent + SMUGGLED)
         answered, body = await connection.answer()
@@ -311,6 +322,35 @@ async def test_slow_head_of_a_further_request_is_dropped(start: Start) -> None:
         assert (await connection.answer())[0] == 200
         assert (await connection.answer())[0] == 408
         assert await connection.rest() == b""
+
+
+@pytest.mark.parametrize("before", list(BEFORE.values())[1:])
+async def test_slow_head_like_the_one_before_is_dropped(start: Start, before: bytes) -> None:
+    """L-04: every beginning of it is a beginning only."""
+    size = before.find(b"\r\n\r\n") + 3
+    limits = ConnectionLimits(head_seconds=SHORT)
+    async with start(limits) as running, running.connect() as connection:
+        await connection.send(before)
+        assert (await connection.answer())[0] == 200
+        await connection.send(before[:size])
+        assert (await connection.answer())[0] == 408
+        assert await connection.rest() == b""
+        assert len(running.application.served) == 1
+
+
+@pytest.mark.parametrize("before", list(BEFORE.values())[2:])
+async def test_slow_body_after_a_head_like_the_one_before_is_dropped(
+    start: Start, before: bytes
+) -> None:
+    """L-04."""
+    size = before.find(b"\r\n\r\n") + 4
+    limits = ConnectionLimits(head_seconds=60, body_seconds=SHORT, linger_seconds=60)
+    async with start(limits) as running, running.connect() as connection:
+        await connection.send(before)
+        assert (await connection.answer())[0] == 200
+        await connection.send(before[:size])
+        assert (await connection.answer())[0] == 408
+        await asyncio.wait_for(running.application.saw_disconnect.wait(), SHORT)
 
 
 async def test_silent_connection_is_closed_without_an_answer(start: Start) -> None:
@@ -427,6 +467,74 @@ async def test_readable_request_is_served_and_the_connection_kept(
         for _ in range(2):
             await connection.send(sent)
             assert await connection.answer() == (200, body)
+
+
+async def test_every_request_is_served_alike_after_every_other(start: Start) -> None:
+    """The head of the one before is known, and this one's may be the same or nearly."""
+    nearly = [
+        get(HOST + b"X: a\r\n"),
+        get(HOST + b"X: a\r\nX: a\r\n"),
+        get(HOST, b"/?"),
+        get(b"host: a\r\n"),
+        get(b"Host:a\r\n"),
+        post(HOST + b"Content-Length: 2\r\n", b"ab"),
+        post(HOST + b"Content-Length: 20\r\n", b"ab" * 10),
+        post(CHUNKED, b"0\r\n\r\n"),
+        post(CHUNKED, b"a\r\n0123456789\r\n0\r\n\r\n"),
+    ]
+    bodies = [b""] * 5 + [b"ab", b"ab" * 10, b"", b"0123456789"]
+    cases = [*SERVED.values(), *zip(nearly, bodies, strict=True)]
+    async with start() as running, running.connect() as connection:
+        for first, second in itertools.product(cases, cases):
+            for sent, body in (first, second):
+                await connection.send(sent)
+                assert await connection.answer() == (200, body)
+
+
+@pytest.mark.parametrize("sent", [get(), *list(BEFORE.values())[2:]])
+async def test_a_head_that_comes_again_is_known_in_every_piece(start: Start, sent: bytes) -> None:
+    async with start() as running, running.connect() as connection:
+        for size in range(1, len(sent)):
+            await connection.send(sent[:size])
+            # Otherwise the pieces could arrive as one.
+            await asyncio.sleep(0)
+            await connection.send(sent[size:] + sent)
+            first, second = await connection.answer(), await connection.answer()
+            assert first == second
+        assert len(running.application.served) == 2 * (len(sent) - 1)
+
+
+async def test_many_at_once_with_the_same_head_have_bodies_of_their_own(start: Start) -> None:
+    bodies = [b"%03d" % number for number in range(200)]
+    measured = b"".join(post(HOST + b"Content-Length: 3\r\n", body) for body in bodies)
+    chunked = b"".join(
+        post(CHUNKED, b"1\r\n" + body[:1] + b"\r\n2\r\n" + body[1:] + b"\r\n0\r\n\r\n")
+        for body in bodies
+    )
+    for sent in (measured, chunked):
+        async with start() as running, running.connect() as connection:
+            await connection.send(sent)
+            answers = [await connection.answer() for _ in bodies]
+            assert answers == [(200, body) for body in bodies]
+
+
+@pytest.mark.parametrize("size", [4095, 4096, 4097, 60_000])
+async def test_heads_of_every_length_are_read_again(start: Start, size: int) -> None:
+    sent = get(HOST + b"X: " + b"a" * (size - len(get(HOST + b"X: \r\n"))) + b"\r\n")
+    assert len(sent) == size
+    async with start() as running, running.connect() as connection:
+        for each in (sent, sent, get(), sent, get(), get(), sent):
+            await connection.send(each)
+            assert await connection.answer() == (200, b"")
+
+
+def test_no_connection_keeps_a_long_head() -> None:
+    """L-01: 800 connections of 64 KiB each would be 50 MB."""
+    for size, is_kept in ((4096, True), (4097, False), (65_536, False)):
+        sent = get(HOST + b"X: " + b"a" * (size - len(get(HOST + b"X: \r\n"))) + b"\r\n")
+        framing = RequestFraming()
+        framing.take(bytearray(sent))
+        assert (_worth_keeping(framing.head) is not None) is is_kept
 
 
 async def test_requests_in_one_piece_are_answered_in_their_order(start: Start) -> None:

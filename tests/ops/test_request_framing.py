@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from okta_mcp.ops.request_framing import RefusedRequestError, RequestFraming
+from okta_mcp.ops.request_framing import Head, RefusedRequestError, RequestFraming
+from tests.ops.test_http_protocol import REFUSED, SERVED
 
 NEXT = b"GET /next HTTP/1.1\r\nHost: a\r\n\r\n"
 CHUNKED = (
@@ -80,6 +81,67 @@ def test_half_a_head_is_kept_from_the_parser() -> None:
     framing = RequestFraming()
     assert framing.take(bytearray(b"GET / HTTP/1.1\r\nHost: a\r\n\r")) == b""
     assert (framing.has_begun, framing.has_head) == (True, False)
+
+
+Outcome = tuple[Any, ...]
+
+
+def _outcome(framing: RequestFraming, pieces: list[bytes]) -> Outcome:
+    """What is passed on and what stays, or the refusal; and how far the request is."""
+    held, passed = bytearray(), b""
+    try:
+        for piece in pieces:
+            held += piece
+            passed += framing.take(held)
+    except RefusedRequestError as refused:
+        return refused.status, refused.reason
+    return passed, bytes(held), framing.has_head, framing.is_complete
+
+
+def _head_of(sent: bytes) -> Head | None:
+    framing = RequestFraming()
+    framing.take(bytearray(sent))
+    return framing.head
+
+
+KNOWN = {name: _head_of(sent) for name, (sent, _) in SERVED.items()}
+_SENT = {name: sent for name, (_, sent) in REFUSED.items()} | {
+    name: sent for name, (sent, _) in SERVED.items()
+}
+
+
+@pytest.mark.parametrize("known", KNOWN)
+@pytest.mark.parametrize("sent", _SENT)
+def test_what_was_read_before_changes_nothing_of_what_is_read_now(known: str, sent: str) -> None:
+    """W-09: each bad and each good request after each good one, whole and in two pieces."""
+    whole = _SENT[sent] + NEXT
+    for size in {0, 1, 9, len(whole) // 2, len(_SENT[sent]) - 1, len(_SENT[sent])}:
+        pieces = [whole[:size], whole[size:]]
+        expected = _outcome(RequestFraming(), pieces)
+        assert _outcome(RequestFraming(KNOWN[known]), pieces) == expected
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(st.tuples(_NAMES, _VALUES), max_size=3),
+    _BODIES,
+    _BODIES,
+    st.integers(0, 120),
+    st.sampled_from(["", "\r\n", "X: a\r\n", "\n", " ", "Content-Length: 3\r\n"]),
+)
+def test_a_generated_head_that_comes_again_or_nearly_is_read_as_if_it_were_the_first(
+    headers: list[tuple[str, str]], body: str, other_body: str, at: int, slipped_in: str
+) -> None:
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers)
+    text = f"POST /a HTTP/1.1\r\nHost: a\r\n{head}\r\n"
+    try:
+        known = _head_of((text + body).encode("latin-1"))
+    except RefusedRequestError:
+        return
+    again = (text[:at] + slipped_in + text[at:] + other_body).encode("latin-1")
+    for pieces in ([again], [again[:at], again[at:]], [bytes([byte]) for byte in again]):
+        expected = _outcome(RequestFraming(), pieces)
+        assert _outcome(RequestFraming(known), pieces) == expected
 
 
 def _as_h11_reads(passed: bytes) -> tuple[Any, ...]:
