@@ -9,9 +9,10 @@ import re
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-import limits
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
+
+from okta_mcp.allowance import allowance
 
 # The marks by which a value left over from .env.sample is known.
 PLACEHOLDER_MARKS = ("replace-with-", "your-org.okta.com")
@@ -132,10 +133,7 @@ HeaderSecret = Annotated[Secret, AfterValidator(_header_text)]
 
 
 def _rate(value: str) -> str:
-    try:
-        limits.parse(value)
-    except ValueError:
-        raise ValueError("must be a rate such as 120/minute") from None
+    allowance(value)
     return value
 
 

@@ -177,16 +177,19 @@ def test_the_quoting_that_the_page_shows_gives_two_groups(tmp_path: Path) -> Non
 # --- audit ---
 
 
+_MAKES_FIELDS = ("audit_fields", "trace", "line_of")
+
+
 def written_fields() -> set[str]:
     """The names of all fields that some call of the audit writer passes."""
     names: set[str] = set()
     for path in (ROOT / "okta_mcp").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and re.search(
-                r"audit\.write$|_audited$", ast.unparse(node.func)
+                r"audit\.(write|record)$|line_of$|_dispatched$", ast.unparse(node.func)
             ):
                 names.update(keyword.arg for keyword in node.keywords if keyword.arg)
-            elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and makes_fields(node):
+            elif isinstance(node, ast.FunctionDef) and node.name in _MAKES_FIELDS:
                 keys = (
                     key
                     for part in ast.walk(node)
@@ -195,14 +198,6 @@ def written_fields() -> set[str]:
                 )
                 names.update(key.value for key in keys if isinstance(key, ast.Constant))
     return names
-
-
-def makes_fields(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Whether the keys of its dicts are fields: it returns them, or adds them to such a line."""
-    calls = (each for each in ast.walk(function) if isinstance(each, ast.Call))
-    return function.name in ("audit_fields", "trace", "line_of") or any(
-        ast.unparse(each.func) == "line_of" for each in calls
-    )
 
 
 def test_the_audit_page_holds_exactly_the_events() -> None:

@@ -8,8 +8,7 @@ bounded here and cleaned.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import limits
-
+from okta_mcp.allowance import allowance
 from okta_mcp.gateway.servers import Override
 from okta_mcp.okta.text import clean_text
 from okta_mcp.rbac.limits import suggestion
@@ -100,7 +99,7 @@ def _number(value: Any, least: float, most: float, *, whole: bool) -> float:
 
 def _rate(value: Any) -> str:
     try:
-        limits.parse(value)
+        allowance(value)
     except (ValueError, TypeError):
         raise ValueError("must be a rate such as 60/minute") from None
     return str(value)

@@ -186,8 +186,12 @@ class McpEndpoint:
                 await send(part)
             return
         call = self._call(principal, message.method, judged)
-        measured = {"count": kept.tools, "milliseconds": _milliseconds_since(began_at)}
-        await self._record(line_of(request, message, principal, judged, call, **measured))
+        taken = _milliseconds_since(began_at)
+        await self._record(
+            line_of(
+                *(request, message, principal, judged, call), count=kept.tools, milliseconds=taken
+            )
+        )
         await send_json(send, kept.answer(message.request_id))
 
     async def _answer_batch(
@@ -239,8 +243,10 @@ class McpEndpoint:
         began_at = time.perf_counter()
 
         def line() -> dict[str, Any] | None:
-            taken = {"milliseconds": _milliseconds_since(began_at)}
-            return line_of(request, message, principal, judged, call, **measured, **taken)
+            taken = _milliseconds_since(began_at)
+            return line_of(
+                *(request, message, principal, judged, call), milliseconds=taken, **measured
+            )
 
         async def dispatched(send: Send) -> None:
             await self._dispatch(request, message, call, send)

@@ -14,8 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from limits import parse
-
+from okta_mcp.allowance import allowance
 from okta_mcp.oauth_proxy.client_metadata import checked_metadata, json_object
 from okta_mcp.oauth_proxy.errors import TokenError
 from okta_mcp.oauth_proxy.pinned_fetch import (
@@ -123,8 +122,8 @@ class ClientDocuments:
         self._redirect_hosts = redirect_hosts
         self._rates = rates
         self._now = now
-        self._per_address = parse(RATE_PER_ADDRESS)
-        self._per_host = parse(RATE_PER_HOST)
+        self._per_address = allowance(RATE_PER_ADDRESS)
+        self._per_host = allowance(RATE_PER_HOST)
         self._pause = pause
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._fetches: dict[str, asyncio.Task[Client]] = {}

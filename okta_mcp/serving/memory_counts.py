@@ -1,6 +1,6 @@
-"""Counts of rates in this process's memory, in fixed windows as `limits` counts them in Redis.
+"""Counts of rates in this process's memory, in fixed windows as redis_counts has them in Redis.
 
-The storage in memory that `limits` brings starts a task at each count, which walks through all
+The storage in memory of the package `limits` starts a task at each count, which walks through all
 counts there are: under a flood from many addresses every request would pay for all of them. Here an
 ended window goes when its count is asked for again, or when those that ended may be half of all.
 """
@@ -8,7 +8,7 @@ ended window goes when its count is asked for again, or when those that ended ma
 import time
 from collections.abc import Callable
 
-from limits import RateLimitItem
+from okta_mcp.allowance import Allowance
 
 _LEAST_BEFORE_SWEEP = 1024
 
@@ -24,13 +24,13 @@ class MemoryCounts:
         self._windows: dict[tuple[str, str], tuple[float, int]] = {}
         self._sweep_at = _LEAST_BEFORE_SWEEP
 
-    def wait_seconds(self, what: str, item: RateLimitItem, slot: str, *, counts: bool) -> float:
+    def wait_seconds(self, what: str, allowed: Allowance, slot: str, *, counts: bool) -> float:
         """0 where one more may happen, which is then counted if it `counts`; else until it may."""
         now, key = self._now(), (what, slot)
         ends_at, count = self._windows.get(key, (now, 0))
         if ends_at <= now:
-            ends_at, count = now + item.get_expiry(), 0
-        if count >= item.amount:
+            ends_at, count = now + allowed.seconds, 0
+        if count >= allowed.amount:
             return ends_at - now
         if counts:
             if not count and len(self._windows) >= self._sweep_at:

@@ -18,9 +18,9 @@ import secrets
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
-from limits import RateLimitItem, parse
 from starlette.requests import Request
 
+from okta_mcp.allowance import Allowance, allowance
 from okta_mcp.serving.memory_counts import MemoryCounts
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ class Rates:
         self._slot = lru_cache(4096)(partial(_slot, key or secrets.token_bytes(16)))
 
     def rate(self, what: str, notation: str) -> "Rate":
-        """One rate in the notation of `limits`, such as `120/minute`."""
-        return Rate(self, what, parse(notation))
+        """One rate such as `120/minute`."""
+        return Rate(self, what, allowance(notation))
 
     async def close(self) -> None:
         """Let go of the connections to Redis."""
@@ -63,14 +63,14 @@ class Rates:
             await self._shared.close()
 
     async def hit(
-        self, what: str, item: RateLimitItem, address: str, *, counts: bool = True
+        self, what: str, allowed: Allowance, address: str, *, counts: bool = True
     ) -> None:
         """Count one, or only look; raises `TooManyRequestsError` and `StoreUnavailableError`."""
         slot = self._slot(address)
         if self._shared is None:
-            wait_seconds = self._own.wait_seconds(what, item, slot, counts=counts)
+            wait_seconds = self._own.wait_seconds(what, allowed, slot, counts=counts)
         else:
-            wait_seconds = await self._shared.wait_seconds(what, item, slot, counts=counts)
+            wait_seconds = await self._shared.wait_seconds(what, allowed, slot, counts=counts)
         if wait_seconds:
             raise TooManyRequestsError(max(1, math.ceil(wait_seconds)))
 
@@ -78,22 +78,22 @@ class Rates:
 class Rate:
     """One limit of `Rates`: what is counted, and how often it may happen."""
 
-    def __init__(self, rates: Rates, what: str, item: RateLimitItem) -> None:
+    def __init__(self, rates: Rates, what: str, allowed: Allowance) -> None:
         self._rates = rates
         self._what = what
-        self._item = item
+        self._allowed = allowed
 
     async def hit(self, request: Request) -> None:
         """Count this request; raises `TooManyRequestsError`."""
-        await self._rates.hit(self._what, self._item, address_of(request))
+        await self._rates.hit(self._what, self._allowed, address_of(request))
 
     async def look(self, request: Request) -> None:
         """Count nothing; raises `TooManyRequestsError` where the next to be counted would."""
-        await self._rates.hit(self._what, self._item, address_of(request), counts=False)
+        await self._rates.hit(self._what, self._allowed, address_of(request), counts=False)
 
     async def hit_by(self, person: str) -> None:
         """Count one for a person; raises `TooManyRequestsError`."""
-        await self._rates.hit(self._what, self._item, person)
+        await self._rates.hit(self._what, self._allowed, person)
 
 
 def address_of(request: Request) -> str:

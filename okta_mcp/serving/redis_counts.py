@@ -3,12 +3,13 @@
 import asyncio
 import time
 
-from limits import RateLimitItem
+from limits import parse
 from limits.aio.storage import RedisStorage
 from limits.aio.strategies import FixedWindowRateLimiter
 from limits.errors import StorageError
 from redis.asyncio import Redis
 
+from okta_mcp.allowance import Allowance
 from okta_mcp.stores.interface import StoreUnavailableError
 
 # As long as for any other use of the store.
@@ -32,13 +33,13 @@ class RedisCounts:
         self._limiter = FixedWindowRateLimiter(storage)
 
     async def wait_seconds(
-        self, what: str, item: RateLimitItem, slot: str, *, counts: bool
+        self, what: str, allowed: Allowance, slot: str, *, counts: bool
     ) -> float:
         """0 where one more may happen, which is then counted if it `counts`; else until it may.
 
         Raises `StoreUnavailableError`.
         """
-        used = self._limiter.hit if counts else self._limiter.test
+        used, item = self._limiter.hit if counts else self._limiter.test, parse(allowed.notation)
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
                 if await used(item, what, slot):

@@ -6,6 +6,7 @@ and how far they are. A context variable carries it, because FastMCP stands betw
 passes nothing of ours along.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -59,6 +60,7 @@ class Call:
     error_code: str | None = None
     okta_request_ids: list[str] = field(default_factory=list)
     _reached_okta: bool = False
+    _counting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def caller(self) -> Caller:
@@ -75,9 +77,11 @@ class Call:
 
         One that is refused has not reached Okta: the next read is refused as well.
         """
-        if not self._reached_okta:
-            await self.counted()
-            self._reached_okta = True
+        # Where several reads are the first, the others wait for the one that counts.
+        async with self._counting:
+            if not self._reached_okta:
+                await self.counted()
+                self._reached_okta = True
 
 
 current_call: ContextVar[Call] = ContextVar("okta_mcp_current_call")

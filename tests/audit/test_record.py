@@ -87,7 +87,9 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.parametrize("left", [0, 1, 50, 400], ids="no room, a byte, half a line, one".split(", "))
+@pytest.mark.parametrize(
+    "left", [0, 1, 50, 400], ids="no room, a byte, half a line, one".split(", ")
+)
 def test_on_a_full_disk_everybody_who_waits_is_refused_and_nothing_is_lost(
     path: Path, left: int
 ) -> None:

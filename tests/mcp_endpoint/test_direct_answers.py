@@ -123,7 +123,7 @@ async def both(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The answers by the shorter and by the whole way, without what is fresh each time."""
     direct, whole = [
-        await ask(client, revision, "tools/call", params, id_="é\"1", headers=headers)
+        await ask(client, revision, "tools/call", params, id_='é"1', headers=headers)
         for headers in ({}, WHOLE_WAY)
     ]
     assert direct.status_code == whole.status_code == 200
@@ -241,9 +241,7 @@ async def test_a_limit_of_the_role_holds_by_both_ways(
 
 
 @pytest.mark.parametrize("revision", REVISIONS)
-async def test_a_default_is_cut_to_the_limit_by_both_ways(
-    hana: OAuthClient, revision: str
-) -> None:
+async def test_a_default_is_cut_to_the_limit_by_both_ways(hana: OAuthClient, revision: str) -> None:
     direct, whole = await both(hana, revision, {"name": "list_okta_users"})
     assert direct == whole
     assert direct["result"]["structuredContent"]["count"] == 3

@@ -3,7 +3,6 @@
 import asyncio
 import http.client
 import json
-import logging
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -227,7 +226,9 @@ async def test_a_caller_that_goes_away_in_its_request_leaves_no_traceback(
     body = LIST + b" " * 100_000
     head = "".join(
         f"{name}: {value}\r\n"
-        for name, value in (JSON_RPC | bearer(member) | {"host": urlsplit(member.url).netloc}).items()
+        for name, value in (
+            JSON_RPC | bearer(member) | {"host": urlsplit(member.url).netloc}
+        ).items()
     )
     for framing in (f"content-length: {len(body)}", "transfer-encoding: chunked"):
         part = body[: int(len(body) * share)]
@@ -250,7 +251,9 @@ async def test_a_caller_that_goes_away_before_its_answer_leaves_no_traceback(
     log_before, lines_before = server.log_file.read_text(), len(server.events("tools.listed"))
     head = "".join(
         f"{name}: {value}\r\n"
-        for name, value in (JSON_RPC | bearer(member) | {"host": urlsplit(member.url).netloc}).items()
+        for name, value in (
+            JSON_RPC | bearer(member) | {"host": urlsplit(member.url).netloc}
+        ).items()
     )
     sent = f"POST /mcp HTTP/1.1\r\n{head}content-length: {len(LIST)}\r\n\r\n".encode() + LIST
     for _ in range(5):

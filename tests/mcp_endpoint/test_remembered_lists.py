@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -145,9 +144,7 @@ def test_people_who_see_the_same_share_a_list(lists: RememberedLists) -> None:
     ],
     ids=["nothing", "error", "400", "202", "500"],
 )
-def test_what_is_no_list_is_not_kept(
-    lists: RememberedLists, answer: list[dict[str, Any]]
-) -> None:
+def test_what_is_no_list_is_not_kept(lists: RememberedLists, answer: list[dict[str, Any]]) -> None:
     key = lists.key(request_with(), list_of(), who())
     assert key is not None
     lists.keep(key, answer, (), 3)
@@ -155,12 +152,10 @@ def test_what_is_no_list_is_not_kept(
 
 
 @pytest.mark.parametrize("id_", IDS, ids=repr)
-def test_an_answer_names_the_request_that_it_is_for(
-    lists: RememberedLists, id_: str | int
-) -> None:
+def test_an_answer_names_the_request_that_it_is_for(lists: RememberedLists, id_: str | int) -> None:
     key = lists.key(request_with(), list_of(), who())
     assert key is not None
-    result = {"tools": [{"name": "a", "description": "ü \" \u2028 \U0001f511"}]}
+    result = {"tools": [{"name": "a", "description": 'ü " \u2028 \U0001f511'}]}
     lists.keep(key, answer_of({"jsonrpc": "2.0", "id": "another", "result": result}), (), 3)
     kept = lists.get(key)
     assert kept is not None
@@ -404,9 +399,7 @@ async def test_a_batch_gets_the_lists_that_single_requests_get(
         answers = await client.http.post(f"{client.url}/mcp", json=batch, headers=headers)
         assert [answer["id"] for answer in answers.json()] == list(LISTS)
         results = [answer["result"] for answer in answers.json()]
-        assert [_names(each) for each in results] == [
-            _names(each) for each in singles
-        ]
+        assert [_names(each) for each in results] == [_names(each) for each in singles]
 
 
 def _names(result: dict[str, Any]) -> list[str]:

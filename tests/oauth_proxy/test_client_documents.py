@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from limits import parse
 
+from okta_mcp.allowance import allowance
 from okta_mcp.oauth_proxy import client_documents
 from okta_mcp.oauth_proxy.client_documents import (
     ANSWER_SECONDS,
@@ -607,7 +607,7 @@ async def test_an_address_that_asks_too_often_is_refused(
 ) -> None:
     """X-03: by the network of 64 bits, over all hosts, with no look-up and no connection."""
     names.answers = [()]
-    for number in range(parse(RATE_PER_ADDRESS).amount):
+    for number in range(allowance(RATE_PER_ADDRESS).amount):
         with pytest.raises(ClientDocumentError):
             await documents.client(f"https://h{number}.example/c", f"2001:4860:1:2::{number + 1}")
     with pytest.raises(ClientDocumentError) as caught:
@@ -622,8 +622,8 @@ async def test_an_address_that_asks_too_often_is_refused(
 async def test_a_host_is_not_asked_too_often(documents: ClientDocuments, names: Names) -> None:
     """X-03: whoever asks, and under whatever path; one address alone does not use it up."""
     names.answers = [()]
-    most = parse(RATE_PER_HOST).amount
-    assert parse(RATE_PER_ADDRESS).amount * 5 <= most
+    most = allowance(RATE_PER_HOST).amount
+    assert allowance(RATE_PER_ADDRESS).amount * 5 <= most
     for number in range(most + 1):
         with pytest.raises(ClientDocumentError) as caught:
             await documents.client(f"https://{HOST}/{number}", f"203.0.113.{number}")
@@ -950,7 +950,7 @@ async def test_a_kept_document_counts_for_no_rate(
     documents: ClientDocuments, host: DocumentHost
 ) -> None:
     """X-03, X-05."""
-    for _ in range(parse(RATE_PER_ADDRESS).amount + 1):
+    for _ in range(allowance(RATE_PER_ADDRESS).amount + 1):
         await documents.client(host.url, ASKER)
     assert host.connections == 1
 

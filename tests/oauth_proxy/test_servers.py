@@ -11,6 +11,7 @@ import pytest
 
 from okta_mcp.mcp_endpoint.endpoint import McpEndpoint
 from okta_mcp.rbac.policy import Policy
+from okta_mcp.serving.application import AtMcp
 from tests.vocabulary.in_process import LocalServer, local_server
 from tests.vocabulary.oauth_client import connected, signed_in
 from tests.vocabulary.processes import SandboxProcess
@@ -59,9 +60,9 @@ def take_away(local: LocalServer, *left: str) -> None:
 def policy_of(local: LocalServer) -> Policy:
     """The policy that the running application asks."""
     assert local.app is not None
-    inner = next(route.app for route in local.app.routes if getattr(route, "path", "") == "/mcp")
+    inner = next(each.kwargs["mcp"] for each in local.app.user_middleware if each.cls is AtMcp)
     while not isinstance(inner, McpEndpoint):
-        inner = inner.app if hasattr(inner, "app") else inner._app
+        inner = inner.app
     return inner._policy
 
 

@@ -1,5 +1,6 @@
 """The record of one call: counted before Okta is first read, and every answer of Okta noted."""
 
+import asyncio
 from itertools import count
 
 import httpx
@@ -39,6 +40,22 @@ async def test_a_call_is_counted_once() -> None:
     call = Call("00u", "look", counted=counter)
     for _ in range(3):
         await call.reach_okta()
+    assert counter.calls == 1
+
+
+async def test_a_call_whose_first_reads_are_under_way_together_is_counted_once() -> None:
+    held = asyncio.Event()
+    counter = Counter()
+
+    async def counted() -> None:
+        await held.wait()
+        await counter()
+
+    call = Call("00u", "look", counted=counted)
+    reads = [asyncio.create_task(call.reach_okta()) for _ in range(3)]
+    await asyncio.sleep(0)
+    held.set()
+    await asyncio.gather(*reads)
     assert counter.calls == 1
 
 

@@ -262,7 +262,6 @@ class _CountedReader:
         self._reader = reader
         self._report = report
         self._turns = asyncio.Semaphore(READS_AT_ONCE)
-        self._first = asyncio.Lock()
 
     async def page(self, target: str) -> tuple[list[dict[str, Any]], str | None]:
         """The rows of a page and the target of the next one."""
@@ -292,9 +291,6 @@ class _CountedReader:
         """One read of the report's, of which a few are under way at once."""
         self._report.count_read()
         async with self._turns:
-            # The call counts once for its person, also where several reads are its first.
-            async with self._first:
-                await current_call.get().reach_okta()
             yield
 
 

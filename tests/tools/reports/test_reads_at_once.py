@@ -19,14 +19,13 @@ MANY = READS_AT_ONCE * 3
 class Okta:
     """What stands in the place of the reader: later reads are answered first.
 
-    `errors` is what a path is answered instead; `counted` how often the call was counted.
+    `errors` is what a path is answered instead.
     """
 
     errors: dict[str, OktaError] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     under_way: int = 0
     most_under_way: int = 0
-    counted: int = 0
     begun: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def page(self, target: str) -> OktaPage:
@@ -43,10 +42,6 @@ class Okta:
             raise self.errors[target]
         return OktaPage([{"target": target}], None, None)
 
-    async def count(self) -> None:
-        await asyncio.sleep(0)
-        self.counted += 1
-
 
 @pytest.fixture
 def okta() -> Okta:
@@ -55,7 +50,7 @@ def okta() -> Okta:
 
 @pytest.fixture
 def report(okta: Okta) -> Report:
-    current_call.set(Call("00u1ann", "a_report", counted=okta.count))
+    current_call.set(Call("00u1ann", "a_report"))
     tools = ReportTools(okta, SealedCursors(bytes(32)), None, lambda: 0.0)  # type: ignore[arg-type]
     return tools.begun("a_report", ["target"], {}, None)
 
@@ -126,13 +121,6 @@ async def test_no_more_reads_than_the_bound_are_under_way(report: Report, okta: 
 async def test_answers_stand_in_the_order_of_the_questions(report: Report) -> None:
     found = await report.together(*map(reading(report), range(MANY)))
     assert found == [f"/{number}" for number in range(MANY)]
-
-
-async def test_a_call_counts_once_however_many_reads_are_its_first(
-    report: Report, okta: Okta
-) -> None:
-    await report.together(*map(reading(report), range(MANY)))
-    assert okta.counted == 1
 
 
 @pytest.mark.parametrize(("reads_a_call", "reads_each", "read"), [(2, 1, 2), (7, 3, 2), (1, 3, 1)])
