@@ -1,12 +1,12 @@
 """Counts in a process's own memory: their windows, and how many of them are kept."""
 
 import pytest
-from limits import parse
 
+from okta_mcp.allowance import allowance
 from okta_mcp.serving.memory_counts import MemoryCounts
 from tests.vocabulary.clock import Clock
 
-FEW = parse("2/minute")
+FEW = allowance("2/minute")
 
 
 def used(counts: MemoryCounts, slot: str = "7", what: str = "calls") -> float:
