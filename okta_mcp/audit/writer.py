@@ -261,15 +261,18 @@ def _next_link(link: str, body: str) -> str:
 
 
 def _compact(line: dict[str, Any]) -> str:
-    """As ASCII, in which nothing of a line can look like the end of one."""
+    """As ASCII, in which nothing of a line can look like the end of one.
+
+    What JSON cannot say is said as text: one odd value must not stop the trail.
+    """
     try:
-        text = msgspec.json.encode(line)
+        text = msgspec.json.encode(line, enc_hook=str)
         if text.isascii():
             return text.decode()
     except UnicodeEncodeError:
         # Half a surrogate pair, which only escapes can say.
         pass
-    return json.dumps(line, ensure_ascii=True, separators=(",", ":"))
+    return json.dumps(line, ensure_ascii=True, separators=(",", ":"), default=str)
 
 
 def _bounded(value: Any) -> Any:

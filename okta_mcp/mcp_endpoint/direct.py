@@ -19,16 +19,16 @@ from okta_mcp.mcp_endpoint.revisions import VERSION_HEADER, is_modern
 # The result of a tool as JSON, None where there is no such tool; never raises for what it calls.
 CallTool = Callable[[str, dict[str, Any]], Awaitable[dict[str, Any] | None]]
 
+_FORMS = frozenset({"application/json", "text/event-stream"})
 _CALL = frozenset({"name", "arguments", "_meta"})
 
 
 def has_usual_form(request: Request, message: Message, params: frozenset[str]) -> bool:
     """Whether headers and parameters are as every revision wants them, `params` at the most."""
     headers, meta = request.headers, message.params.get("_meta", {})
-    accept = headers.get("accept", "")
+    accepted = {each.partition(";")[0].strip() for each in headers.get("accept", "").split(",")}
     return (
-        "application/json" in accept
-        and "text/event-stream" in accept
+        accepted >= _FORMS
         and headers.get("content-type", "").partition(";")[0] == "application/json"
         and headers.get(VERSION_HEADER, KNOWN_PROTOCOL_VERSIONS[0]) in KNOWN_PROTOCOL_VERSIONS
         and message.params.keys() <= params

@@ -219,7 +219,8 @@ class McpEndpoint:
         if answers:
             await send_json(send, answers)
         else:
-            await send_json(send, b"", status=202)
+            await send({"type": "http.response.start", "status": 202, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
 
     def _check_origin(self, request: Request) -> None:
         origin = request.headers.get("origin")

@@ -160,12 +160,15 @@ class RequestFraming:
             _refuse("the Transfer-Encoding is not chunked")
         if lengths and not _LENGTH.fullmatch(lengths[0]):
             _refuse("the Content-Length is malformed")
-        return Head(
+        head = Head(
             b"\r\n".join([*self._raw_lines, b"", b""]),
             b"\r\n".join([*self._lines, b"", b""]),
             int(lengths[0]) if lengths else 0,
             bool(codings),
         )
+        # The answer may take long, and nobody reads them again.
+        self._raw_lines, self._lines, self._headers = [], [], {}
+        return head
 
     def _expect(self, head: Head) -> None:
         """The body that the head announces."""

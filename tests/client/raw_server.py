@@ -263,7 +263,9 @@ async def bridged(
     said = Said()
     bridge = Bridge(LineWriter(stdout), said.say, endings or Endings(0.5, 0.1, 0.5))
     login = SharedLogin(session, url, said.say, watch_seconds=0.02)
-    async with httpx2.AsyncClient(timeout=WAIT_SECONDS, trust_env=False) as http:
+    # As the bridge has it: with fewer connections the last calls would wait for a place.
+    limits = httpx2.Limits(max_connections=None)
+    async with httpx2.AsyncClient(timeout=WAIT_SECONDS, limits=limits, trust_env=False) as http:
         upstream = Upstream(Transport(url, http, login, said.say, patience), bridge.deliver)
         running = asyncio.create_task(bridge.run(LineReader(stdin).lines(), upstream))
         talk = Talk(bridge, upstream, running, said, into, stdout, output, reading)
