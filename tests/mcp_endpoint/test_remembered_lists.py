@@ -337,13 +337,13 @@ async def test_every_list_is_byte_for_byte_what_fastmcp_would_make_for_whoever_a
         await somebody(local, NORA, scope="okta.groups.read okta.users.read"),
     ]
     asked = list(itertools.product(people, LISTS))
-    fresh = [await ask(*_(each, revision), headers=WHOLE_WAY) for each in asked]
+    fresh = [await ask(person, revision, method, headers=WHOLE_WAY) for person, method in asked]
     assert len(made) == len(asked)
     tools = {answer.content for answer in fresh[:: len(LISTS)]}
     assert len(tools) == len(people)
     for _round in range(2):
-        for each, expected in zip(asked, fresh, strict=True):
-            answer = await ask(*_(each, revision))
+        for (person, method), expected in zip(asked, fresh, strict=True):
+            answer = await ask(person, revision, method)
             assert answer.content == expected.content
             assert answer.status_code == expected.status_code == 200
             assert answer.headers["content-type"] == expected.headers["content-type"]
@@ -352,9 +352,16 @@ async def test_every_list_is_byte_for_byte_what_fastmcp_would_make_for_whoever_a
     assert len(made) == 2 * len(asked)
 
 
-def _(asked: tuple[OAuthClient, str], revision: str) -> tuple[OAuthClient, str, str]:
-    client, method = asked
-    return client, revision, method
+@pytest.mark.parametrize("method", LISTS)
+async def test_clients_of_every_revision_get_the_list_of_their_own(
+    local: LocalServer, method: str
+) -> None:
+    client = await somebody(local, HANA)
+    fresh = [await ask(client, each, method, headers=WHOLE_WAY) for each in REVISIONS]
+    assert len({answer.content for answer in fresh}) > 1
+    for _round in range(2):
+        answers = [await ask(client, each, method) for each in REVISIONS]
+        assert [answer.content for answer in answers] == [answer.content for answer in fresh]
 
 
 @pytest.mark.parametrize("revision", REVISIONS)
@@ -449,7 +456,7 @@ async def gateway(
 async def until(client: OAuthClient, holds: Callable[[set[str]], bool]) -> set[str]:
     """The list, as soon as it is as wanted; it is asked for in the usual form only."""
     async with asyncio.timeout(20):
-        while not holds(names := await tools_of(client)):
+        while not holds(names := await tools_of(client)):  # noqa: ASYNC110 - another process
             await asyncio.sleep(0.01)
     return names
 

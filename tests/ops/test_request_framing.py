@@ -121,6 +121,30 @@ def test_what_was_read_before_changes_nothing_of_what_is_read_now(known: str, se
         assert _outcome(RequestFraming(KNOWN[known]), pieces) == expected
 
 
+_GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "rest"),
+    [
+        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(_GET), _GET),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 90\r\n\r\n" + b"x" * 9, _GET),
+        (CHUNKED.partition(b"abc")[0].replace(b"\r\n3\r\n", b"\r\n%x\r\n" % len(_GET)), _GET),
+        (CHUNKED.partition(b"0A")[0], _GET),
+        (b"GET /a HTTP/1.1\r\n", _GET),
+        (b"GET /a HTTP/1.1\r\nX: a\r\n", _GET),
+    ],
+    ids=["body", "rest of a body", "chunk", "size of a chunk", "second line", "third line"],
+)
+def test_the_head_of_the_one_before_is_no_head_in_the_middle_of_a_request(
+    head: bytes, rest: bytes
+) -> None:
+    """W-09: a body may say the same, and is a body."""
+    pieces = [head, rest + NEXT]
+    expected = _outcome(RequestFraming(), pieces)
+    assert _outcome(RequestFraming(_head_of(_GET)), pieces) == expected
+
+
 @settings(max_examples=300)
 @given(
     st.lists(st.tuples(_NAMES, _VALUES), max_size=3),
