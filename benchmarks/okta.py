@@ -206,7 +206,7 @@ def _report(calls: Mapping[str, int], lookups: int, times: list[Added]) -> Repor
                 is_most=True,
             ),
             Figure(
-                f"time added to {person.what} beyond Okta's own answer, median",
+                f"time added to a tool call ({person.what}) beyond Okta's own answer, median",
                 MOST_ADDED_MILLISECONDS,
                 person.milliseconds,
                 "ms",

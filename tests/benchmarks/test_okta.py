@@ -9,7 +9,8 @@ CALLS = re.compile(
     r"^\| calls to Okta for each of the 18 tools.+ \| at most 1 \| 1 \|$", re.MULTILINE
 )
 ADDED = re.compile(
-    r"^\| time added to one person .+ \| at most 1\.5 ms \| -?[\d.]+ ms \|$", re.MULTILINE
+    r"^\| time added to a tool call \(one person\) .+ \| at most 1\.5 ms \| -?[\d.]+ ms \|$",
+    re.MULTILINE,
 )
 TOOL = re.compile(r"^\| `(\w+)` \| (\d+) \|$", re.MULTILINE)
 
