@@ -1,11 +1,13 @@
 """Processes that many tests share, and a browser and a client for each test."""
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.vocabulary.browser import Browser
 from tests.vocabulary.client_environments import Environments
+from tests.vocabulary.in_process import LocalServer, local_server
 from tests.vocabulary.oauth_client import OAuthClient
 from tests.vocabulary.processes import (
     SandboxProcess,
@@ -91,3 +93,13 @@ async def client(server: ServerProcess) -> AsyncIterator[OAuthClient]:
     assert answer.status_code == 201
     yield registered
     await registered.close()
+
+
+@pytest.fixture
+async def local(
+    sandbox: SandboxProcess, server_port: int, tmp_path: Path
+) -> AsyncIterator[LocalServer]:
+    """The application in this process, with the sandbox of the shared server."""
+    environment = sandbox.settings_for_server()
+    async with local_server(tmp_path, f"http://localhost:{server_port}", environment) as running:
+        yield running

@@ -8,7 +8,6 @@ like any other.
 """
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -16,6 +15,7 @@ from starlette.requests import Request
 from starlette.types import Message as AsgiMessage
 from starlette.types import Send
 
+from okta_mcp.compact_json import compact_json
 from okta_mcp.mcp_endpoint.messages import Message
 from okta_mcp.tools.call import Progress
 
@@ -124,7 +124,7 @@ def _notification(token: str | int | None, said: float, progress: Progress) -> d
 
 
 def _event(notification: dict[str, Any]) -> AsgiMessage:
-    body = _framed(json.dumps(notification, separators=(",", ":")).encode())
+    body = _framed(compact_json(notification))
     return {"type": "http.response.body", "body": body, "more_body": True}
 
 

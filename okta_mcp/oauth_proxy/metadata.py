@@ -6,12 +6,10 @@ byte the same everywhere. The protected resource names no scopes, so that client
 authorization server lists (design 15).
 """
 
-import json
-from typing import Any
-
 from starlette.requests import Request
 from starlette.responses import Response
 
+from okta_mcp.compact_json import compact_json
 from okta_mcp.mcp_endpoint.protected_resource import protected_resource
 from okta_mcp.oauth_proxy.client_metadata import GRANT_TYPES
 from okta_mcp.oauth_proxy.register import AUTH_METHODS
@@ -44,20 +42,16 @@ class MetadataEndpoint:
         }
         self._written_scopes: tuple[str, ...] | None = None
         self._written = b""
-        self._protected_resource = _written(protected_resource(resource_url, issuer))
+        self._protected_resource = compact_json(protected_resource(resource_url, issuer))
 
     async def authorization_server(self, request: Request) -> Response:  # noqa: ARG002
         """RFC 8414."""
         scopes = self._behind.supported_scopes
         if scopes != self._written_scopes:
             document = self._authorization_server | {"scopes_supported": list(scopes)}
-            self._written_scopes, self._written = scopes, _written(document)
+            self._written_scopes, self._written = scopes, compact_json(document)
         return Response(self._written, media_type="application/json")
 
     async def protected_resource(self, request: Request) -> Response:  # noqa: ARG002
         """RFC 9728."""
         return Response(self._protected_resource, media_type="application/json")
-
-
-def _written(document: dict[str, Any]) -> bytes:
-    return json.dumps(document, separators=(",", ":")).encode()

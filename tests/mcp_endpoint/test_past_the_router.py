@@ -4,8 +4,6 @@ import asyncio
 import http.client
 import json
 import socket
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,9 +12,9 @@ import pytest
 
 from okta_mcp.ops.hygiene import CONTENT_SECURITY_POLICY
 from tests.vocabulary.browser import Browser
-from tests.vocabulary.in_process import LocalServer, local_server
+from tests.vocabulary.in_process import LocalServer
 from tests.vocabulary.oauth_client import JSON_RPC, OAuthClient, connected
-from tests.vocabulary.processes import SandboxProcess, ServerProcess
+from tests.vocabulary.processes import ServerProcess
 
 LIST = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}).encode()
 SECRET = "S3CRET of the inside"
@@ -140,15 +138,6 @@ def test_every_answer_of_the_endpoint_has_the_headers_of_the_others(member: OAut
 
 
 # --- what goes wrong inside ---
-
-
-@pytest.fixture
-async def local(
-    sandbox: SandboxProcess, server_port: int, tmp_path: Path
-) -> AsyncIterator[LocalServer]:
-    environment = sandbox.settings_for_server()
-    async with local_server(tmp_path, f"http://localhost:{server_port}", environment) as running:
-        yield running
 
 
 def fails(*_: object, **__: object) -> Any:

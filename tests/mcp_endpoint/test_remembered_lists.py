@@ -183,15 +183,6 @@ def test_kept_lists_are_bounded_and_the_one_that_was_asked_for_stays(
 # --- on the server ---
 
 
-@pytest.fixture
-async def local(
-    sandbox: SandboxProcess, server_port: int, tmp_path: Path
-) -> AsyncIterator[LocalServer]:
-    environment = sandbox.settings_for_server()
-    async with local_server(tmp_path, f"http://localhost:{server_port}", environment) as running:
-        yield running
-
-
 async def somebody(local: LocalServer, person: str, **changes: str) -> OAuthClient:
     client = await local.client()
     await connected(local.browser(), client, person, **changes)

@@ -1,15 +1,13 @@
 """Who attacks, and the application where time and races are the test's own."""
 
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.vocabulary.browser import PLAIN, Browser
-from tests.vocabulary.in_process import LocalServer, local_server
 from tests.vocabulary.oauth_client import OAuthClient
-from tests.vocabulary.processes import SandboxProcess, ServerProcess
+from tests.vocabulary.processes import ServerProcess
 
 
 @pytest.fixture
@@ -35,13 +33,3 @@ async def other_client(server: ServerProcess) -> AsyncIterator[OAuthClient]:
     assert answer.status_code == 201
     yield registered
     await registered.close()
-
-
-@pytest.fixture
-async def local(
-    sandbox: SandboxProcess, server_port: int, tmp_path: Path
-) -> AsyncIterator[LocalServer]:
-    """The application in this process, with the sandbox of the shared server."""
-    environment = sandbox.settings_for_server()
-    async with local_server(tmp_path, f"http://localhost:{server_port}", environment) as running:
-        yield running
