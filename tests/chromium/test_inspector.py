@@ -78,6 +78,16 @@ class Here:
         element = self.driver.execute_script(_FIND, text)
         ActionChains(self.driver).move_to_element(element).click().perform()
 
+    def opens(self, text: str, first: str) -> None:
+        """Press it until the page has what it leads to: a page that is still drawn loses a press."""
+
+        def is_open() -> bool:
+            if self.driver.execute_script(_FIND, first) is None:
+                self.press(text)
+            return self.driver.execute_script(_FIND, first) is not None
+
+        self.wait(is_open)
+
     def shows(self, text: str) -> None:
         """Wait until the page says so."""
         self.wait(lambda: text in self.driver.find_element("tag name", "body").text)
@@ -213,8 +223,8 @@ async def test_the_page_of_version_2_by_the_whole_way(
             driver.get(address[0])
             here.connects("Connect or disconnect")
             here.shows("Connected")
-            here.press("Tools")
-            here.press("Who am I")
+            here.opens("Tools", "Who am I")
+            here.opens("Who am I", "Execute Tool")
             here.press("Execute Tool")
             here.shows(LOGIN)
             [issued] = here.trail.of("token.issued")
@@ -270,9 +280,9 @@ async def test_the_page_of_version_1_asks_the_server_itself(
             "/.well-known/oauth-protected-resource/mcp",
         )
         assert {f"{server.url}{path}" for path in direct} <= asked
-        here.press("Tools")
-        here.press("List Tools")
-        here.press("Who am I")
+        here.opens("Tools", "List Tools")
+        here.opens("List Tools", "Who am I")
+        here.opens("Who am I", "Run Tool")
         here.press("Run Tool")
         here.shows(LOGIN)
         assert [line["subject"] for line in here.trail.of("tool.called")] == ["whoami"]
