@@ -79,7 +79,7 @@ class Here:
         ActionChains(self.driver).move_to_element(element).click().perform()
 
     def opens(self, text: str, first: str) -> None:
-        """Press it until the page has what it leads to: a page that is still drawn loses a press."""
+        """Press it until the page has what it leads to: a page still being drawn loses a press."""
 
         def is_open() -> bool:
             if self.driver.execute_script(_FIND, first) is None:
