@@ -1,15 +1,18 @@
 """How much of a model's context the tools and their answers take.
 
-Measures the descriptions of the tools, and answers of the sandbox organisation against the bytes
-that Okta itself sends for the same rows. Bytes are those of compact JSON; `--write` puts the table
-into docs/tools.md.
+Measures the descriptions of the tools, and answers of the sandbox organisation against what Okta
+itself sends for the same rows. Bytes are those of compact JSON, tokens those of o200k_base, a
+vocabulary that is published (other models' count differs a little): they are shown where the
+package `bpe-openai` is installed. `--write` puts the tables into docs/tools.md.
 """
 
 import asyncio
+import importlib
+import importlib.util
 import json
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -62,14 +65,14 @@ ANSWERS: tuple[tuple[str, str, dict[str, Any], str], ...] = (
 )
 
 
-def described_bytes(tools: Iterable[OktaTool]) -> int:
+def _without_output(tools: Iterable[OktaTool]) -> Any:
     """Names, titles, descriptions, input schemas and annotations, as a list shows them."""
-    return _bytes([_described(each, "outputSchema") for each in tools])
+    return [_described(each, "outputSchema") for each in tools]
 
 
-def output_schema_bytes(tools: Iterable[OktaTool]) -> int:
+def _outputs(tools: Iterable[OktaTool]) -> Any:
     """The output schemas alone."""
-    return _bytes([each.tool.output_schema for each in tools])
+    return [each.tool.output_schema for each in tools]
 
 
 def _described(tool: OktaTool, *without: str) -> dict[str, Any]:
@@ -77,31 +80,44 @@ def _described(tool: OktaTool, *without: str) -> dict[str, Any]:
     return {name: value for name, value in shown.items() if name not in without}
 
 
+def _compact(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
 def _bytes(value: Any) -> int:
-    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
+    return len(_compact(value).encode())
+
+
+def token_counter() -> Callable[[str], int] | None:
+    """How many tokens a text has; None where `bpe-openai` is not installed."""
+    if importlib.util.find_spec("bpe_openai") is None:
+        return None
+    encoding = importlib.import_module("bpe_openai").get_encoding("o200k_base")
+    return lambda text: len(encoding.encode(text))
 
 
 def description_rows(offered: Inventory, policy: Policy) -> list[tuple[str, int]]:
     """What is described, and in how many bytes."""
+    return [(what, _bytes(value)) for what, value in _descriptions(offered, policy)]
+
+
+def _descriptions(offered: Inventory, policy: Policy) -> list[tuple[str, Any]]:
     the_18 = [each for each in offered.tools if each.name in THE_18]
     rows = [
-        (f"the 18 tools, at most {MOST_BYTES_OF_THE_18:,}", described_bytes(the_18)),
-        (f"all {len(offered.tools)} tools", described_bytes(offered.tools)),
-        ("output schemas of the 18", output_schema_bytes(the_18)),
-        (
-            f"output schemas of all {len(offered.tools)}",
-            output_schema_bytes(offered.tools),
-        ),
+        (f"the 18 tools, at most {MOST_BYTES_OF_THE_18:,}", _without_output(the_18)),
+        (f"all {len(offered.tools)} tools", _without_output(offered.tools)),
+        ("output schemas of the 18", _outputs(the_18)),
+        (f"output schemas of all {len(offered.tools)}", _outputs(offered.tools)),
     ]
     for role in policy.roles:
         names = policy.allowed("tools", role, FAMILY_SCOPES)
         seen = [_described(each) for each in offered.tools if each.name in names]
-        rows.append((f"tools/list of {role}, {len(seen)} tools, everything", _bytes(seen)))
+        rows.append((f"tools/list of {role}, {len(seen)} tools, everything", seen))
     return rows
 
 
-async def answer_rows(parts: Parts) -> list[tuple[str, int, int]]:
-    """What is answered, in how many bytes here and at Okta."""
+async def _answers(parts: Parts) -> list[tuple[str, Any, Any]]:
+    """What is answered here, and by Okta."""
     tools = {each.name: each for each in parts.offered.tools}
     token = parts.settings.okta_api_token
     headers = {"Authorization": f"SSWS {token.get_secret_value() if token else ''}"}
@@ -117,7 +133,7 @@ async def answer_rows(parts: Parts) -> list[tuple[str, int, int]]:
         )
         if len(okta.json()) != answer["count"]:
             raise click.ClickException(f"{name}: not the same rows as Okta's")
-        rows.append((f"{answer['count']} {title.split()[1]}", _bytes(answer), _bytes(okta.json())))
+        rows.append((f"{answer['count']} {title.split()[1]}", answer, okta.json()))
     return rows
 
 
@@ -134,21 +150,34 @@ async def _measured() -> Report:
         settings = load_settings(env_file=None, overrides=overrides)
         parts = assembled(settings, time.time, settings.okta_org_url)
         try:
-            descriptions = description_rows(parts.offered, parts.policy)
-            answers = await answer_rows(parts)
+            descriptions = _descriptions(parts.offered, parts.policy)
+            answers = await _answers(parts)
         finally:
             await parts.http.aclose()
-    told = [f"| {what} | {size:,} |" for what, size in descriptions]
-    answered = [
-        f"| {what} | {ours:,} | {okta:,} | {ours / okta:.1%} |" for what, ours, okta in answers
-    ]
+    return report(descriptions, answers, token_counter())
+
+
+def report(
+    descriptions: list[tuple[str, Any]],
+    answers: list[tuple[str, Any, Any]],
+    count: Callable[[str], int] | None,
+) -> Report:
+    """The tables, with tokens where `count` can tell them."""
+    told, answered = [], []
+    for what, value in descriptions:
+        tokens = f" {count(_compact(value)):,} |" if count else ""
+        told.append(f"| {what} | {_bytes(value):,} |{tokens}")
+    for what, here, okta in answers:
+        ours, theirs = _bytes(here), _bytes(okta)
+        tokens = f" {count(_compact(here)):,} | {count(_compact(okta)):,} |" if count else ""
+        answered.append(f"| {what} | {ours:,} | {theirs:,} | {ours / theirs:.1%} |{tokens}")
+    more, more_of_both = (" | tokens", " | tokens here | tokens of Okta") if count else ("", "")
+    answer = "answer in the default projection | bytes here | bytes of Okta | share"
     return Report(
         [],
         [
-            table("what a client is told about tools | bytes", told),
-            table(
-                "answer in the default projection | bytes here | bytes of Okta | share", answered
-            ),
+            table(f"what a client is told about tools | bytes{more}", told),
+            table(answer + more_of_both, answered),
         ],
     )
 

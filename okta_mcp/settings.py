@@ -5,6 +5,7 @@ else is handed the values it needs. A wrong value ends the process before anythi
 `load_settings` raises `SettingsError` with one line a problem, and no line ever holds a secret.
 """
 
+import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -61,6 +62,8 @@ __all__ = [
 
 # What is read where no file was named; it need not be there.
 DEFAULT_ENV_FILE = Path(".env")
+# LOGLEVEL and OKTA_AUDIENCE are found, GITHUB_CLIENT_SECRET is let be.
+_LIKENESS = 0.8
 
 ApiAuth = Literal["service", "ssws", "delegated", "claims"]
 AuthMode = Literal["proxy", "resource-server"]
@@ -114,9 +117,26 @@ class GatewaySettings(BaseSettings):
 
     def variables(self) -> dict[str, str]:
         """What `${VAR}` in the file of MCP_CONFIG may name: the env file, and the environment."""
+        return self._in_file() | dict(os.environ)
+
+    def misspelt(self) -> dict[str, str]:
+        """Names in the env file that nearly are a setting's, each with the setting's.
+
+        Other names are nobody's mistake: `variables` may be what they are for.
+        """
+        known = [name.upper() for name in type(self).model_fields]
+        near = {
+            name: difflib.get_close_matches(name.upper(), known, n=1, cutoff=_LIKENESS)
+            for name in self._in_file()
+        }
+        return {
+            name: found[0] for name, found in near.items() if found and name.upper() not in known
+        }
+
+    def _in_file(self) -> dict[str, str]:
         path = self._read_from
         in_file = dotenv_values(path) if path is not None and path.exists() else {}
-        return {name: value for name, value in in_file.items() if value} | dict(os.environ)
+        return {name: value for name, value in in_file.items() if value}
 
 
 class ModeSettings(BaseSettings):

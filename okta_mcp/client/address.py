@@ -61,8 +61,12 @@ async def answers_mcp(url: str) -> bool:
         UnreachableError: no answer at all, or the server is in trouble.
     """
     try:
-        async with httpx2.AsyncClient(timeout=PROBE_TIMEOUT_SECONDS) as http:
-            response = await http.post(url, json=_PROBE, headers=_HEADERS)
+        async with (
+            httpx2.AsyncClient(timeout=PROBE_TIMEOUT_SECONDS) as http,
+            http.stream("POST", url, json=_PROBE, headers=_HEADERS) as response,
+        ):
+            # Status and headers only: whatever answers there may go on for ever.
+            pass
     except httpx2.HTTPError as error:
         raise UnreachableError(f"Cannot reach {url}: {error or type(error).__name__}") from error
     if response.status_code >= 500 or response.status_code == 429:

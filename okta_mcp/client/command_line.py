@@ -293,14 +293,18 @@ def _say_how_to_reach(url: str) -> None:
 
 def _say_other_computer(url: str) -> None:
     """For a person who sits elsewhere: the ports that their browser must reach through ssh."""
-    page = urlsplit(url)
+    page, more = urlsplit(url), ""
     (redirect_uri,) = parse_qs(page.query).get("redirect_uri", [""])
     places = [urlsplit(redirect_uri)]
     if page.hostname in LOOPBACK_HOSTS:
         places.append(page)
+        more = (
+            "If the server was started with --sandbox, the port in its line `Sandbox login` must be"
+            " among them.\n"
+        )
     forwards = " ".join(f"-L {place.port}:127.0.0.1:{place.port}" for place in places if place.port)
     click.echo(
         "If your browser is on another computer, run this there first, then open the page:\n\n"
-        f"  ssh {forwards} THIS-COMPUTER\n",
+        f"  ssh {forwards} THIS-COMPUTER\n{more}",
         err=True,
     )

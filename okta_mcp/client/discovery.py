@@ -29,6 +29,7 @@ from mcp.shared.auth import OAuthMetadata, ProtectedResourceMetadata
 from mcp.shared.auth_utils import check_resource_allowed, resource_url_from_server_url
 from pydantic import BaseModel, ValidationError
 
+from okta_mcp.client.answers import answer_to
 from okta_mcp.client.errors import LoginError, UnreachableError
 from okta_mcp.client.store import AuthorizationServer
 
@@ -63,6 +64,12 @@ def is_safe_address(url: str, *, server_url: str) -> bool:
 def wants_more_scope(headers: Mapping[str, str]) -> bool:
     """Whether a 403 says that a token with more scopes would do (RFC 6750 section 3.1)."""
     return _INSUFFICIENT_SCOPE.search(headers.get("www-authenticate", "")) is not None
+
+
+def named_scopes(headers: Mapping[str, str]) -> list[str]:
+    """The scopes that a challenge names; none if it names none."""
+    refusal = httpx2.Response(401, headers=dict(headers))
+    return (extract_scope_from_www_auth(refusal) or "").split()
 
 
 async def discover(
@@ -147,7 +154,7 @@ def _metadata_places(advertised: str | None, server_url: str) -> list[str]:
 async def _document(http: httpx2.AsyncClient, url: str, model: type[Document]) -> Document | None:
     request = create_oauth_metadata_request(url)
     try:
-        response = await http.send(request)
+        response = await answer_to(http, request)
     except httpx2.HTTPError as error:
         raise UnreachableError(f"Cannot reach {url}: {error or type(error).__name__}") from error
     if response.status_code == 429 or response.status_code >= 500:

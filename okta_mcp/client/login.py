@@ -224,10 +224,11 @@ async def _begin(
 async def _is_accepted(http: httpx2.AsyncClient, attempt: Attempt) -> bool:
     """Whether the server still knows the client: if not, it shows the person a dead end."""
     try:
-        response = await http.get(attempt.url)
+        # The status says it; the page, however long, is for the browser.
+        async with http.stream("GET", attempt.url) as response:
+            return response.status_code not in (400, 401, 403, 404)
     except httpx2.HTTPError as error:
         raise _unreachable(attempt.server.authorization_endpoint, error) from error
-    return response.status_code not in (400, 401, 403, 404)
 
 
 def _unreachable(url: str, error: httpx2.HTTPError) -> UnreachableError:

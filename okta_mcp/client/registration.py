@@ -12,6 +12,7 @@ import httpx2
 from mcp.shared.auth import OAuthClientInformationFull
 from pydantic import ValidationError
 
+from okta_mcp.client.answers import answer_to
 from okta_mcp.client.callback import entered_address
 from okta_mcp.client.discovery import GRANT_TYPES
 from okta_mcp.client.errors import LoginError, UnreachableError
@@ -108,7 +109,7 @@ async def register(
     if server.scope:
         metadata["scope"] = server.scope
     try:
-        response = await http.post(endpoint, json=metadata)
+        response = await answer_to(http, http.build_request("POST", endpoint, json=metadata))
     except httpx2.HTTPError as error:
         raise UnreachableError(
             f"Cannot reach {endpoint}: {error or type(error).__name__}"

@@ -18,7 +18,7 @@ from mcp_types import Implementation
 from pydantic import ValidationError
 
 from okta_mcp import __version__
-from okta_mcp.client.discovery import wants_more_scope
+from okta_mcp.client.discovery import named_scopes, wants_more_scope
 from okta_mcp.client.errors import ClientError, LoginError, LoginRequiredError, UnreachableError
 from okta_mcp.client.login import Browser, log_in
 from okta_mcp.client.registration import CLIENT_NAME, EnteredClient
@@ -132,6 +132,18 @@ class Session:
     async def tokens_after_refusal(self, refused: Tokens) -> Tokens | None:
         """Other tokens than `refused`, which the server answered with 401; None if none."""
         return await self._refreshed(refused)
+
+    def can_widen(self, refused: Tokens, challenge: Mapping[str, str]) -> bool:
+        """Whether other tokens than `refused`, answered with 403 and `challenge`, may do.
+
+        Scopes that the stored log-in asked for already would not be given the next time either.
+        """
+        login = self._store.load(self._server_url)
+        if login is None or not wants_more_scope(challenge):
+            return False
+        asked = (login.server.scope or "").split()
+        is_old = login.tokens is None or login.tokens.access_token != refused.access_token
+        return is_old or not set(asked).issuperset(named_scopes(challenge))
 
     def _is_due(self, tokens: Tokens) -> bool:
         return (

@@ -1,6 +1,6 @@
 """The log-in of everything that one bridge has under way: at most one at a time.
 
-Called by `upstream` before each request and after each 401. Requests that are refused together
+Called by `transport` before each request and after each refusal. Requests that are refused together
 wait for the same log-in; one that another program of this person makes meanwhile (`okta-mcp login`,
 a second bridge) ends the waiting too. It never opens a second browser page while one is open.
 """
@@ -40,6 +40,10 @@ class SharedLogin:
         """
         return await self._session.usable_tokens()
 
+    def can_widen(self, refused: Tokens | None, challenge: Mapping[str, str]) -> bool:
+        """Whether `after_refusal` can help where `refused` was answered with 403."""
+        return refused is not None and self._session.can_widen(refused, challenge)
+
     async def after_refusal(
         self,
         refused: Tokens | None,
@@ -48,7 +52,7 @@ class SharedLogin:
         may_refresh: bool,
         may_log_in: bool,
     ) -> Tokens:
-        """Other tokens than `refused`, which the server answered with 401 and `challenge`.
+        """Other tokens than `refused`, which the server answered with 401 or 403 and `challenge`.
 
         Raises:
             LoginError, UnreachableError: there are none.

@@ -12,6 +12,7 @@ import httpx2
 from mcp.shared.auth import OAuthToken
 from pydantic import BaseModel, ValidationError
 
+from okta_mcp.client.answers import Answer, answer_to
 from okta_mcp.client.errors import LoginError, UnreachableError
 from okta_mcp.client.store import AuthorizationServer, Registration, Tokens
 
@@ -137,10 +138,12 @@ async def _token_request(
 
 async def _post(
     http: httpx2.AsyncClient, url: str, registration: Registration, form: Mapping[str, str]
-) -> httpx2.Response:
+) -> Answer:
     authentication, headers = _client_authentication(registration)
+    fields = {**form, **authentication}
+    request = http.build_request("POST", url, data=fields, headers=headers)
     try:
-        return await http.post(url, data={**form, **authentication}, headers=headers)
+        return await answer_to(http, request)
     except httpx2.HTTPError as error:
         raise UnreachableError(f"Cannot reach {url}: {error or type(error).__name__}") from error
 
@@ -156,7 +159,7 @@ def _client_authentication(registration: Registration) -> tuple[dict[str, str], 
     return {"client_id": registration.client_id}, {}
 
 
-def _refusal(url: str, response: httpx2.Response) -> LoginError | UnreachableError:
+def _refusal(url: str, response: Answer) -> LoginError | UnreachableError:
     try:
         problem = _OAuthError.model_validate_json(response.content)
     except ValidationError:

@@ -1,8 +1,9 @@
 """One HTTP request to the MCP server, sent until the server takes it or surely will not.
 
 Called by `upstream`. It is sent again when the server surely did nothing with it: no connection,
-503 with `Retry-After`, a refusal by 401 that a refresh or a log-in mends, a redirect within the
-origin. What may have been done is never sent again. A token never goes to another origin.
+503 with `Retry-After`, a refusal by 401 or for want of scopes that a refresh or a log-in mends, a
+redirect within the origin. What may have been done is never sent again. A token never goes to
+another origin.
 """
 
 import asyncio
@@ -119,16 +120,24 @@ class Transport:
         while True:
             bearer = {"authorization": f"Bearer {tokens.access_token}"} if tokens else {}
             response = await self._sent(method, headers | bearer, content)
-            if response.status_code == 401:
+            is_unknown = response.status_code == 401
+            self.was_reached = self.was_reached or not is_unknown
+            if is_unknown or (
+                response.status_code == 403
+                and may_log_in
+                and self._login.can_widen(tokens, response.headers)
+            ):
                 refusals += 1
                 await response.aclose()
                 if refusals == _MOST_REFUSALS:
                     raise LoginError("The server refuses the token that it has just issued.")
                 tokens = await self._login.after_refusal(
-                    tokens, response.headers, may_refresh=refusals == 1, may_log_in=may_log_in
+                    tokens,
+                    response.headers,
+                    may_refresh=is_unknown and refusals == 1,
+                    may_log_in=may_log_in,
                 )
                 continue
-            self.was_reached = True
             target = _redirected(response)
             if target is None or redirects == _MOST_REDIRECTS:
                 return response

@@ -34,7 +34,13 @@ def usable_settings(
 
 def settings_verdicts(settings: Settings) -> list[Verdict]:
     """What is to be said of settings that can be used."""
-    notes = []
+    notes = [
+        warning(
+            f"{name} in the env file is no setting of this server and has no effect",
+            f"name it {meant}, if that is meant",
+        )
+        for name, meant in settings.misspelt().items()
+    ]
     if not settings.session_secrets and not settings.is_resource_server:
         notes.append(
             warning(

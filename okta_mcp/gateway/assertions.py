@@ -50,7 +50,7 @@ class Assertions:
             "iss": self._issuer,
             "aud": server.url,
             "sub": principal.user_id,
-            "login": principal.login,
+            "login": principal.service or principal.login,
             "role": decision.role if decision else None,
             "groups": list(decision.groups) if decision else [],
             "jti": randomness.token_urlsafe(16),

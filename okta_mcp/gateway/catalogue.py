@@ -13,7 +13,9 @@ from okta_mcp.gateway.errors import ServerRefusedError
 from okta_mcp.gateway.session import Session
 from okta_mcp.okta.text import clean_text
 
+# Of one list: so many things, which take so much as JSON.
 MOST_THINGS = 500
+LARGEST_LIST_BYTES = 2 * 1024 * 1024
 LARGEST_SCHEMA_BYTES = 64 * 1024
 _MOST_PAGES = 50
 _LONGEST_NAME = 96
@@ -47,16 +49,16 @@ async def read_catalogue(session: Session, *, seconds: float) -> Catalogue:
         if capability not in session.capabilities:
             return []
         try:
-            things = await _pages(session, kind, key, seconds)
+            things, is_cut = await _pages(session, kind, key, seconds)
         except ServerRefusedError:
             # Some say that they have resources or prompts and then do not know the list.
             if capability == "tools":
                 raise
             return []
-        if len(things) > MOST_THINGS:
-            left_out.add(f"{key} beyond the first {MOST_THINGS}")
+        if is_cut:
+            left_out.add(f"{key} beyond the first {len(things)}")
         named = _NAMED_BY.get(key, "name")
-        return list(_usable(things[:MOST_THINGS], check, left_out, named))
+        return list(_usable(things, check, left_out, named))
 
     return Catalogue(
         tools=tuple(await listed("tools/list", "tools", "tools", _wrong_tool)),
@@ -71,20 +73,25 @@ async def read_catalogue(session: Session, *, seconds: float) -> Catalogue:
     )
 
 
-async def _pages(session: Session, method: str, key: str, seconds: float) -> list[Any]:
-    """The things of all pages; a server whose list never ends is cut off."""
+async def _pages(session: Session, method: str, key: str, seconds: float) -> tuple[list[Any], bool]:
+    """The things of all pages, and whether there were more than are read."""
     things: list[Any] = []
+    size = 0
     cursor: Any = None
     for _ in range(_MOST_PAGES):
         params = {"cursor": cursor} if cursor is not None else {}
         page = await session.request(method, params, seconds=seconds)
         found = page.get(key)
-        things += found if isinstance(found, list) else []
+        for thing in found if isinstance(found, list) else []:
+            size += len(json.dumps(thing))
+            if len(things) == MOST_THINGS or size > LARGEST_LIST_BYTES:
+                return things, True
+            things.append(thing)
         following = page.get("nextCursor")
-        if not isinstance(following, str) or following == cursor or len(things) > MOST_THINGS:
-            break
+        if not isinstance(following, str) or following == cursor:
+            return things, False
         cursor = following
-    return things
+    return things, True
 
 
 def _usable(

@@ -16,7 +16,15 @@ from typing import Any
 import httpx
 
 from okta_mcp import __version__
-from okta_mcp.gateway.link import MOST_USELESS_BYTES, LinkError, Receiver, read, written
+from okta_mcp.gateway.link import (
+    MOST_USELESS_BYTES,
+    LinkError,
+    Receiver,
+    Useless,
+    read,
+    rest,
+    written,
+)
 from okta_mcp.gateway.servers import HttpServer
 
 _SESSION = "mcp-session-id"
@@ -63,6 +71,7 @@ class HttpLink:
         self._http = http
         self._headers: dict[str, str] = {}
         self._receiver: Receiver | None = None
+        self._useless = Useless()
         self._listening: asyncio.Task[None] | None = None
         self._over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.refresh_seconds: float | None = _REFRESH_SECONDS
@@ -141,6 +150,7 @@ class HttpLink:
         """Hand on one message; whether it answers `message`."""
         content = read(body)
         if content is None or self._receiver is None:
+            self._count_useless(len(body))
             return False
         is_answer = message is not None and content.get("id") == message["id"]
         if is_answer and message is not None and message["method"] == "initialize":
@@ -148,8 +158,17 @@ class HttpLink:
             version = result.get("protocolVersion") if isinstance(result, dict) else None
             # The session refuses unknown ones, after which a last request is still to be sent.
             self._headers[_VERSION] = str(version) if _can_be_sent(version) else ""
-        self._receiver.received(content)
+        if not self._receiver.received(content):
+            self._count_useless(len(body))
         return is_answer and "method" not in content
+
+    def _count_useless(self, size: int) -> None:
+        """Raises `LinkError`, and ends the link, when there is too much of it."""
+        try:
+            self._useless.add(size)
+        except LinkError as error:
+            self._end(str(error))
+            raise
 
     def _deliver_oversize(self, message: Mapping[str, Any]) -> None:
         if self._receiver is not None:
@@ -167,14 +186,15 @@ class HttpLink:
         """The `data` of each event (WHATWG HTML, server-sent events)."""
         line, event, useless = bytearray(), bytearray(), 0
         async for chunk in response.aiter_bytes():
+            began_at = asyncio.get_running_loop().time()
             line += chunk
             if len(line) + len(event) > self._server.largest_bytes + len(chunk):
                 raise _TooLargeError
             if b"\n" not in chunk:
                 # A long line in many small parts is not to be looked through for each of them.
                 continue
-            *lines, rest = bytes(line).split(b"\n")
-            line = bytearray(rest)
+            *lines, begun = bytes(line).split(b"\n")
+            line = bytearray(begun)
             for each in lines:
                 each = each.rstrip(b"\r")
                 field, _, value = each.partition(b":")
@@ -187,6 +207,7 @@ class HttpLink:
                     useless += len(each) + 1
             if useless > MOST_USELESS_BYTES:
                 raise _TooLargeError
+            await rest(began_at)
 
     async def _is_forgotten(self, status: int) -> bool:
         """Whether the server has lost the session. 404 says so; many say it with 400, which may
@@ -238,6 +259,9 @@ class HttpLink:
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 # Nobody need call it to find out that it is gone.
                 self._end(_reason(error))
+            except LinkError:
+                # It is over.
+                return
             except (httpx.HTTPError, _TooLargeError) as error:
                 _log.debug("server %s: %s", self._server.name, type(error).__name__)
             await asyncio.sleep(pause)

@@ -4,6 +4,7 @@
 hands on whole JSON-RPC messages and nothing else, and says once why it is over.
 """
 
+import asyncio
 import json
 import math
 import re
@@ -15,6 +16,10 @@ LONGEST_REASON = 200
 # What may come of no use (not JSON, answers to nothing) in so short a time.
 MOST_USELESS_BYTES = 2 * 1024 * 1024
 USELESS_SECONDS = 10.0
+# Many short messages cost more than their bytes; a large one may be an answer that comes too late.
+_LEAST_BYTES, _MOST_BYTES = 64, MOST_USELESS_BYTES // 4
+# After so much work at once for a server, the others get so many times as long.
+_SHORT_SECONDS, _REST = 0.002, 4.0
 
 # Deeper answers could be read, and not written again by all that they pass through.
 MOST_LEVELS = 100
@@ -56,6 +61,30 @@ class Link(Protocol):
 
     async def close(self) -> None:
         """End it, and what was started for it; bounded in time."""
+
+
+class Useless:
+    """Counts what a server sends of no use."""
+
+    def __init__(self) -> None:
+        self._bytes = 0
+        self._since = 0.0
+
+    def add(self, size: int) -> None:
+        """One more, of so many bytes; raises `LinkError` when they are too many."""
+        now = asyncio.get_running_loop().time()
+        if now - self._since > USELESS_SECONDS:
+            self._bytes, self._since = 0, now
+        self._bytes += min(max(size, _LEAST_BYTES), _MOST_BYTES)
+        if self._bytes > MOST_USELESS_BYTES:
+            raise LinkError("writes without end what is no answer to anything")
+
+
+async def rest(began_at: float) -> None:
+    """After the work, since `began_at` of the loop's clock, on what a server has sent: however much
+    it writes, most of the time is for others, and it waits at its full pipe."""
+    worked = asyncio.get_running_loop().time() - began_at
+    await asyncio.sleep(worked * _REST if worked > _SHORT_SECONDS else 0)
 
 
 def written(message: Mapping[str, Any]) -> bytes:

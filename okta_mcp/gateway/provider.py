@@ -20,6 +20,7 @@ from fastmcp.server.providers import Provider
 from fastmcp.tools import Tool, ToolResult
 from fastmcp.utilities.components import FastMCPComponent
 from fastmcp.utilities.versions import VersionSpec
+from mcp.shared.inbound import x_mcp_header_map
 from pydantic import PrivateAttr, ValidationError
 
 from okta_mcp.gateway.catalogue import Catalogue
@@ -63,6 +64,12 @@ class GatewayProvider(Provider):
         """The result of the tool shown as `name`, also of one that fails; None if there is none."""
         tool = await self._get_tool(name)
         return await tool.answer(arguments) if tool is not None else None
+
+    def is_mirrored(self, name: str) -> bool:
+        """Whether clients repeat arguments of the tool shown as `name` in headers."""
+        shown = self._of((own_name("tools", name) or ("", ""))[0])
+        tool = shown.tools.get(name) if shown is not None else None
+        return tool is not None and bool(x_mcp_header_map(tool.parameters))
 
     async def complete(
         self, ref: Any, argument: mt.CompletionArgument, context: mt.CompletionContext | None

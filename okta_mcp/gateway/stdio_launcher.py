@@ -55,8 +55,8 @@ def _become(command: list[str], launcher: int) -> None:
     _prctl(_PARENT_DEATH, signal.SIGKILL)
     if os.getppid() != launcher:
         os._exit(1)
-    # Python ignores them, and a program would go on doing so.
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+    # Python ignores them, this server one at its start, and a program would go on doing so.
+    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     try:
         os.execvp(command[0], command)  # noqa: S606 - no shell is wanted

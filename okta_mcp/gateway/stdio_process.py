@@ -19,12 +19,12 @@ from typing import Any
 
 from okta_mcp.gateway.link import (
     LONGEST_REASON,
-    MOST_USELESS_BYTES,
-    USELESS_SECONDS,
     LinkError,
     Receiver,
+    Useless,
     id_of_oversize,
     read,
+    rest,
     written,
 )
 from okta_mcp.gateway.servers import StdioServer
@@ -40,7 +40,6 @@ _ERROR_PAUSE_SECONDS = 0.01
 _LAST_WORDS_SECONDS = 0.2
 # Of a line that is too long: as much of its beginning and of its end.
 _KEPT_BYTES = 512
-_LEAST_LINE_BYTES = 64
 # What the launcher ends with, and a shell too.
 _NO_PROGRAM = 127
 _LONGEST_LINE_BYTES = 256 * 1024 * 1024
@@ -145,9 +144,10 @@ class StdioLink:
         reason = ""
         try:
             while chunk := await process.stdout.read(_CHUNK_BYTES):
+                began_at = asyncio.get_running_loop().time()
                 lines.feed(chunk)
                 # A program that never stops must not keep others from their turn.
-                await asyncio.sleep(0)
+                await rest(began_at)
         except LinkError as error:
             reason = str(error)
         except OSError:
@@ -181,8 +181,7 @@ class _Lines:
         self._line = bytearray()
         self._is_too_long = False
         self._skipped = 0
-        self._useless = 0
-        self._useless_since = 0.0
+        self._useless = Useless()
 
     def feed(self, chunk: bytes) -> None:
         """The next bytes."""
@@ -217,15 +216,8 @@ class _Lines:
         else:
             message = read(line) if line.strip() else None
             useful = message is not None and self._receiver.received(message)
-        if useful:
-            return
-        now = asyncio.get_running_loop().time()
-        if now - self._useless_since > USELESS_SECONDS:
-            self._useless, self._useless_since = 0, now
-        # Many short lines cost more than their bytes.
-        self._useless += max(size, _LEAST_LINE_BYTES)
-        if self._useless > MOST_USELESS_BYTES:
-            raise LinkError("writes without end what is no answer to anything")
+        if not useful:
+            self._useless.add(size)
 
 
 def environment_of(server: StdioServer, variables: Mapping[str, str]) -> dict[str, str]:

@@ -29,7 +29,7 @@ FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 60.0
 # Who stayed up for so long begins again with the first pause.
 _STEADY_SECONDS = 60.0
-# Servers say that a list has changed once for each thing.
+# Servers say that a list has changed once for each thing; who never stops is read ever less often.
 _SETTLING_SECONDS = 0.2
 _PING_SECONDS = 5.0
 _log = logging.getLogger(__name__)
@@ -202,13 +202,16 @@ class Upstream:
     async def _until_ended(self, link: Link, session: Session) -> str:
         """Why the link is over, or is to be ended."""
         ended = asyncio.create_task(link.ended())
+        settling, listed_at, is_settling = 0.0, time.monotonic(), False
         try:
             while True:
-                waits = [asyncio.create_task(each.wait()) for each in (self._changed, self._hangs)]
+                # A change is heard of once; how long it settles, only an end cuts short.
+                events = [self._hangs] if is_settling else [self._hangs, self._changed]
+                waits = [asyncio.create_task(each.wait()) for each in events]
                 try:
                     await asyncio.wait(
                         {ended, *waits},
-                        timeout=link.refresh_seconds,
+                        timeout=settling if is_settling else link.refresh_seconds,
                         return_when=asyncio.FIRST_COMPLETED,
                     )
                 finally:
@@ -219,11 +222,16 @@ class Upstream:
                 if self._hangs.is_set():
                     self._hangs.clear()
                     await self._check_alive(session)
+                elif self._changed.is_set() and not is_settling:
+                    is_settling = True
+                    is_steady = time.monotonic() - listed_at >= _STEADY_SECONDS
+                    longer = min(2 * settling, LONGEST_PAUSE_SECONDS)
+                    settling = _SETTLING_SECONDS if is_steady else max(longer, _SETTLING_SECONDS)
                 else:
-                    await asyncio.sleep(_SETTLING_SECONDS)
                     self._changed.clear()
                     async with asyncio.timeout(self.server.start_seconds):
                         await self._list(session)
+                    listed_at, is_settling = time.monotonic(), False
         finally:
             ended.cancel()
 

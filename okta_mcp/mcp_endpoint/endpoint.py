@@ -20,6 +20,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mcp.shared.inbound import InboundLadderRejection, classify_inbound_request
+from mcp_types.jsonrpc import HEADER_MISMATCH
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message as AsgiMessage
 from starlette.types import Receive, Scope, Send
@@ -65,6 +66,8 @@ LARGEST_MESSAGE = 1024 * 1024
 _METHODS = frozenset({"GET", "HEAD", "POST", "DELETE"})
 _BATCH_VERSION = "2025-03-26"
 _RETRY_SECONDS = 5
+# By which something in between may choose where a request goes.
+_ROUTING_HEADERS = frozenset({b"mcp-protocol-version", b"mcp-method", b"mcp-name"})
 
 
 class McpEndpoint:
@@ -328,9 +331,19 @@ async def _incoming(request: Request) -> Message | tuple[Message | MessageError,
         incoming = parsed(await bounded_body(request, LARGEST_MESSAGE))
     except BodyTooLargeError as error:
         raise _RefusedError(413, error.reason) from None
+    _check_headers_once(request, incoming)
     if isinstance(incoming, Message) and not incoming.is_notification:
         _check_routing_headers(request, incoming)
     return incoming
+
+
+def _check_headers_once(request: Request, incoming: object) -> None:
+    """Something in between that reads the last of two headers would read another request."""
+    named = [name for name, _ in request.scope["headers"] if name in _ROUTING_HEADERS]
+    if len(named) != len(set(named)):
+        request_id = incoming.request_id if isinstance(incoming, Message) else None
+        names = ", ".join(sorted(name.decode() for name in _ROUTING_HEADERS))
+        raise MessageError(HEADER_MISMATCH, f"send each header of {names} once", request_id)
 
 
 def _check_routing_headers(request: Request, message: Message) -> None:

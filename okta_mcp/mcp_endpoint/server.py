@@ -19,6 +19,8 @@ from fastmcp.resources import Resource, ResourceResult, ResourceTemplate
 from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 from fastmcp.server.providers import Provider
 from fastmcp.tools import Tool
+from fastmcp.utilities.components import FastMCPComponent
+from fastmcp.utilities.versions import VersionSpec
 from mcp import MCPError
 from starlette.applications import Starlette
 
@@ -30,7 +32,7 @@ from okta_mcp.mcp_endpoint.messages import INVALID_PARAMS
 from okta_mcp.rbac.policy import Component, Policy
 from okta_mcp.rbac.principal import current_principal
 from okta_mcp.stores.interface import StoreUnavailableError
-from okta_mcp.tools import INSTRUCTIONS, ArgumentErrors
+from okta_mcp.tools import INSTRUCTIONS, ArgumentErrors, OktaTool
 from okta_mcp.tools.call import current_call
 
 # An operator of RFC 6570, a variable, and how much of it is taken.
@@ -80,6 +82,25 @@ class RoleView(Middleware):
 
     def _may(self, component: Component, name: str) -> bool:
         return _may(self._policy, component, name)
+
+
+class OwnTools(Provider):
+    """The tools of this server, each made when it is first listed or called."""
+
+    def __init__(self, tools: Sequence[OktaTool]) -> None:
+        super().__init__()
+        self._tools = {tool.name: tool for tool in tools}
+
+    async def _list_tools(self) -> Sequence[Tool]:
+        return [each.tool for each in self._tools.values()]
+
+    async def _get_tool(self, name: str, version: VersionSpec | None = None) -> Tool | None:  # noqa: ARG002
+        own = self._tools.get(name)
+        return own.tool if own is not None else None
+
+    async def get_tasks(self) -> Sequence[FastMCPComponent]:
+        """None. FastMCP asks at the start, and would make every tool to look for some."""
+        return ()
 
 
 class NothingToRead(Middleware):
@@ -149,8 +170,7 @@ def mcp_server(
         middleware=[ArgumentErrors(), NothingToRead(), FilledIn(prompts), RoleView(policy)],
         mask_error_details=True,
     )
-    for tool in offered.tools:
-        server.add_tool(tool.tool)
+    server.add_provider(OwnTools(offered.tools))
     for readable in offered.resources:
         server.resource(
             readable.uri,

@@ -57,7 +57,7 @@ def build_app(
             parts.offered,
             parts.policy,
             behind,
-            gateway.call if gateway else None,
+            gateway,
         ),
         behind=behind,
         handlers=error_handlers(parts.responses),

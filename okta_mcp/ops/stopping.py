@@ -4,16 +4,20 @@
     leaving    /health/ready says 503 and every answer ends its connection, so that whoever spreads
                the load goes elsewhere; requests are still served
     refusing   calls that run finish, within a bound; others get 503 with `Retry-After`
-    closed     the sockets are closed; what is still running is cut off
+    cut        what still runs is cancelled, and told so with the same 503
+    closed     the sockets are closed
 
 `StoppingServer` goes through these steps, `StopGate` acts on them for each request, and both share
 one `Stopping`. By itself uvicorn closes its sockets first, when nobody has been told.
 """
 
 import asyncio
+import contextlib
 import socket
 import time
+from collections.abc import Iterator
 from enum import Enum, auto
+from typing import Any
 
 import uvicorn
 from starlette.datastructures import MutableHeaders
@@ -42,7 +46,8 @@ class Stopping:
     def __init__(self) -> None:
         self._step = _Step.SERVING
         self._watched_at: float | None = None
-        self.running = 0
+        self._requests: set[asyncio.Task[Any] | None] = set()
+        self._is_cut = False
 
     @property
     def has_begun(self) -> bool:
@@ -53,6 +58,26 @@ class Stopping:
     def refuses(self) -> bool:
         """Whether it takes no more requests."""
         return self._step is _Step.REFUSING
+
+    @property
+    def running(self) -> int:
+        """How many requests run."""
+        return len(self._requests)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether what ran had its time."""
+        return self._is_cut
+
+    @contextlib.contextmanager
+    def counted(self) -> Iterator[None]:
+        """The request of the task that this is counts as running in the block."""
+        task = asyncio.current_task()
+        self._requests.add(task)
+        try:
+            yield
+        finally:
+            self._requests.discard(task)
 
     @property
     def is_watched(self) -> bool:
@@ -73,6 +98,12 @@ class Stopping:
         """No further request from now on."""
         self._step = _Step.REFUSING
 
+    def cut(self) -> None:
+        """Cancel what still runs."""
+        self._is_cut = True
+        for task in filter(None, self._requests):
+            task.cancel()
+
 
 class StopGate:
     """ASGI middleware around everything: counts what runs, and refuses when it is time."""
@@ -86,7 +117,11 @@ class StopGate:
             await self._app(scope, receive, send)
             return
 
+        has_begun = False
+
         async def sent(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
             if message["type"] == "http.response.start" and self._stopping.has_begun:
                 MutableHeaders(raw=message.setdefault("headers", []))["Connection"] = "close"
             await send(message)
@@ -96,11 +131,15 @@ class StopGate:
         elif self._stopping.refuses:
             await _refusal()(scope, receive, sent)
         else:
-            self._stopping.running += 1
             try:
-                await self._app(scope, receive, sent)
-            finally:
-                self._stopping.running -= 1
+                with self._stopping.counted():
+                    await self._app(scope, receive, sent)
+            except asyncio.CancelledError:
+                if not self._stopping.is_cut:
+                    raise
+                if not has_begun:
+                    # More than a closed socket: when the caller may ask again.
+                    await _refusal()(scope, receive, sent)
 
 
 class StoppingServer(uvicorn.Server):
@@ -117,6 +156,7 @@ class StoppingServer(uvicorn.Server):
             await self._until(time.monotonic() + DRAIN_SECONDS, runs_out=False)
         self._stopping.refuse()
         await self._until(time.monotonic() + GRACE_SECONDS, runs_out=True)
+        self._stopping.cut()
         await super().shutdown(sockets)
 
     async def _until(self, end: float, *, runs_out: bool) -> None:

@@ -108,7 +108,7 @@ def build_app(
             on_offer.offered,
             on_offer.policy,
             behind,
-            gateway.call if gateway else None,
+            gateway,
         ),
         behind=behind,
         handlers=error_handlers(),

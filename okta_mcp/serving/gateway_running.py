@@ -38,7 +38,7 @@ log = logging.getLogger("okta_mcp")
 
 class RunningGateway:
     """`provider` and `complete` are what the MCP server asks, `call` is the endpoint's shorter way
-    to a tool, `routes` is served beside it."""
+    to a tool where it is not `is_mirrored`, `routes` is served beside it."""
 
     def __init__(
         self,
@@ -58,6 +58,7 @@ class RunningGateway:
         self.provider: Provider = provider
         self.complete = provider.complete
         self.call = provider.call
+        self.is_mirrored = provider.is_mirrored
 
     @property
     def routes(self) -> list[Route]:

@@ -19,6 +19,11 @@ def greeting(settings: Settings, sandbox: Sandbox | None) -> str:
                 "",
                 f"  Set aside, because the sandbox sets it: {', '.join(sandbox.set_aside)}",
             ]
+    lines += [
+        f"\n  {name} in the env file is no setting of this server and has no effect;"
+        f" perhaps {meant}?"
+        for name, meant in settings.misspelt().items()
+    ]
     if settings.is_resource_server:
         lines += ["", f"  Tokens from     {settings.issuer}", "", *_first_login(settings, sandbox)]
     else:

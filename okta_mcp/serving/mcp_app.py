@@ -8,13 +8,13 @@ from starlette.types import ASGIApp
 from okta_mcp.inventory import Inventory
 from okta_mcp.mcp_endpoint.call_rates import CallRates
 from okta_mcp.mcp_endpoint.cors import McpCors
-from okta_mcp.mcp_endpoint.direct import CallTool
 from okta_mcp.mcp_endpoint.dispatch import Dispatch
 from okta_mcp.mcp_endpoint.endpoint import McpEndpoint
 from okta_mcp.mcp_endpoint.entrance import Entrance
 from okta_mcp.ops.hygiene import is_allowed_origin
 from okta_mcp.rbac.policy import Policy
 from okta_mcp.serving.core import Core
+from okta_mcp.serving.gateway_running import RunningGateway
 from okta_mcp.serving.rates import Rate
 
 
@@ -24,10 +24,9 @@ def mcp_app(
     offered: Inventory,
     policy: Policy,
     behind: Starlette,
-    call_behind: CallTool | None = None,
+    gateway: RunningGateway | None = None,
 ) -> ASGIApp:
-    """`behind` is the MCP server that /mcp dispatches to; `call_behind` calls a tool of a server
-    behind the gateway directly."""
+    """`behind` is the MCP server that /mcp dispatches to."""
     settings = core.settings
     listed = frozenset(settings.allowed_origins)
 
@@ -39,15 +38,18 @@ def mcp_app(
         notation = server.calls if server is not None else None
         return core.rates.rate(f"calls of the server {name}", notation) if notation else None
 
-    own = {tool.name: tool.tool for tool in offered.tools}
+    own = {tool.name: tool for tool in offered.tools}
 
     async def call_tool(name: str, arguments: dict[str, Any]) -> dict[str, Any] | None:
         if name in own:
-            return await own[name].answer(arguments)
-        return await call_behind(name, arguments) if call_behind is not None else None
+            return await own[name].tool.answer(arguments)
+        return await gateway.call(name, arguments) if gateway is not None else None
+
+    def is_mirrored(name: str) -> bool:
+        return gateway is not None and gateway.is_mirrored(name)
 
     mcp = McpEndpoint(
-        Dispatch(behind, call_tool),
+        Dispatch(behind, call_tool, is_mirrored),
         entrance,
         policy,
         core.audit,

@@ -6,6 +6,7 @@ exit status 2 and a line for each problem.
 """
 
 import contextlib
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -54,6 +55,9 @@ def run(
             env_file=env_file, overrides=overrides | (sandbox.settings if sandbox else {})
         )
         set_up_logging(settings.log_level)
+        if settings.mcp_config is not None:
+            # Until the gateway knows what to do with it; the file is still to be read.
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
         _serve(settings, sandbox, workers)
 
 

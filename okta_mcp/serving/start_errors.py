@@ -58,6 +58,9 @@ def _reasons(error: Exception) -> tuple[list[str], str]:
             return [f"AUDIT_LOG: {error}. {example}"], "audit"
         case BrokenChainError():
             return [f"AUDIT_LOG: {error}. Move the file away, keep it, and start again."], "audit"
+    # What is wrong with the URL itself says so, with an example of its kind.
+    if str(error).startswith("STORE_URL"):
+        return [str(error)], "store"
     return [f"STORE_URL: {error}. Example: STORE_URL=sqlite:///okta-mcp.db"], "store"
 
 

@@ -59,13 +59,18 @@ class ToolError(Exception):
         self.fix = fix
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OktaTool:
     """A tool and the data families that it reads, all of which a token needs (none: no Okta)."""
 
     name: str
     scopes: tuple[str, ...]
-    tool: "AnswerTool"
+    make: Callable[[], "AnswerTool"]
+
+    @functools.cached_property
+    def tool(self) -> "AnswerTool":
+        """Made when it is first asked for: making all of them would take 25 ms of every start."""
+        return self.make()
 
 
 class AnswerTool(FunctionTool):
@@ -114,23 +119,27 @@ def okta_tool(
     output_schema: dict[str, Any],
 ) -> OktaTool:
     """Registers a method under its own name. Scopes mean that it asks Okta."""
-    tool = AnswerTool.from_function(
-        _within_limits(method),
-        title=title,
-        description=f"{description} {_DATA_NOTE}" if scopes else description,
-        output_schema=output_schema,
-        annotations=ToolAnnotations(
-            read_only_hint=True,
-            destructive_hint=False,
-            idempotent_hint=True,
-            open_world_hint=bool(scopes),
-        ),
-    )
-    tool.parameters["properties"] = {
-        name: _without_null(schema) for name, schema in tool.parameters["properties"].items()
-    }
-    # from_function says FunctionTool, and makes the class that it is called on.
-    return OktaTool(tool.name, scopes, cast(AnswerTool, tool))
+
+    def make() -> AnswerTool:
+        tool = AnswerTool.from_function(
+            _within_limits(method),
+            title=title,
+            description=f"{description} {_DATA_NOTE}" if scopes else description,
+            output_schema=output_schema,
+            annotations=ToolAnnotations(
+                read_only_hint=True,
+                destructive_hint=False,
+                idempotent_hint=True,
+                open_world_hint=bool(scopes),
+            ),
+        )
+        tool.parameters["properties"] = {
+            name: _without_null(schema) for name, schema in tool.parameters["properties"].items()
+        }
+        # from_function says FunctionTool, and makes the class that it is called on.
+        return cast(AnswerTool, tool)
+
+    return OktaTool(method.__name__, scopes, make)
 
 
 def _within_limits(method: Callable[..., Any]) -> Callable[..., Any]:

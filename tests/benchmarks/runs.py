@@ -13,7 +13,7 @@ def short_run(name: str) -> str:
         cwd=servers.ROOT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert (ran.returncode, ran.stderr) == (0, "")

@@ -35,7 +35,7 @@ class FollowingBrowser:
         return True
 
     def page(self) -> httpx.Response:
-        return self._pages.get(timeout=10)
+        return self._pages.get(timeout=30)
 
 
 @dataclass

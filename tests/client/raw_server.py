@@ -20,7 +20,7 @@ from okta_mcp.client.store import LoginStore
 from okta_mcp.client.transport import Patience, Transport
 from okta_mcp.client.upstream import Upstream
 
-WAIT_SECONDS = 10
+WAIT_SECONDS = 30
 QUICK = Patience(outage=0.5, first_pause=0.01, longest_pause=0.02, resume_pause=0.01, resumptions=3)
 INITIALIZE = {
     "jsonrpc": "2.0",

@@ -48,6 +48,7 @@ class Script:
     issues_refresh_tokens: bool = True
     accepts_tokens: bool = True
     registration_status: int = 201
+    registration: Mapping[str, Any] = field(default_factory=dict)
     # A scope that a log-in must have asked for, or every request is 403.
     wanted_scope: str = ""
     # Clients that somebody entered by hand, with their secret, and their one redirect URI.
@@ -184,7 +185,8 @@ class ScriptedServer:
             return JSONResponse({"errorCode": "E0000011"}, self.script.registration_status)
         client_id = f"client-{len(self.clients) + 1}"
         self.clients[client_id] = metadata
-        return JSONResponse({**metadata, "client_id": client_id}, 201)
+        answer = {**metadata, "client_id": client_id, **self.script.registration}
+        return JSONResponse(answer, 201)
 
     async def _authorize(self, request: Request) -> Response:
         query = dict(request.query_params)

@@ -247,7 +247,7 @@ async def test_reading_stops_while_too_much_is_under_way(http: RawServer, talk: 
 
     http.handler = held
     await talk.send(*(request(number) for number in range(MAX_IN_FLIGHT + 5)))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await full.wait()
     assert len(http.asked) == MAX_IN_FLIGHT
     go_on.set()
@@ -296,7 +296,7 @@ async def test_a_cancelled_request_is_closed_and_not_answered(http: RawServer, t
     await begun.wait()
     cancelled = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}}
     await talk.send(cancelled | {"params": {"requestId": "1"}}, cancelled)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await closed.wait()
     assert await talk.ask(request(2)) == result(2)
     # A server without sessions has heard it by the closing.

@@ -8,7 +8,7 @@ import pytest
 
 from okta_mcp.client.errors import LoginError
 from okta_mcp.client.login import Browser
-from okta_mcp.client.session import REFRESH_MARGIN_SECONDS, Session
+from okta_mcp.client.session import Session
 from okta_mcp.client.shared_login import SharedLogin
 from okta_mcp.client.store import LoginStore
 from tests.client.conftest import Clock, FollowingBrowser
@@ -16,6 +16,7 @@ from tests.client.raw_server import Talk, bridged, request
 from tests.client.scripted import ScriptedServer
 
 LIFETIME_SECONDS = 3600
+A_MINUTE = 60
 PING = "ping"
 
 
@@ -80,6 +81,40 @@ async def test_a_later_login_that_is_denied_is_an_error_and_the_next_request_tri
     assert len(browser.urls) == 3
 
 
+async def test_scopes_that_a_log_in_did_not_bring_are_asked_for_once(
+    server: ScriptedServer, bridge: Talk, browser: FollowingBrowser
+) -> None:
+    # A scope with a space in it can never be among those that were asked for.
+    server.script.wanted_scope = "never enough"
+    assert "HTTP 403" in await bridge.error_text(request(1, PING))
+    assert len(browser.urls) == 2
+    assert "HTTP 403" in await bridge.error_text(request(2, PING))
+    assert len(browser.urls) == 2
+
+
+async def test_a_notification_that_wants_more_scopes_sends_nobody_to_the_browser(
+    server: ScriptedServer, bridge: Talk, browser: FollowingBrowser
+) -> None:
+    await answers(bridge, 1)
+    server.script.wanted_scope = "okta.logs.read"
+    await bridge.send({"jsonrpc": "2.0", "method": "notifications/roots/list_changed"})
+    await bridge.said.reaches(3)
+    assert "HTTP 403" in bridge.said[-1]
+    assert len(browser.urls) == 1
+
+
+async def test_a_server_that_wants_more_scopes_is_given_them_by_one_login(
+    server: ScriptedServer, bridge: Talk, browser: FollowingBrowser
+) -> None:
+    await answers(bridge, 1)
+    server.script.wanted_scope = "okta.logs.read"
+    await answers(bridge, 2, 3, 4)
+    assert len(browser.urls) == 2
+    scopes = [asked["scope"].split() for asked in server.asked("authorize")]
+    assert scopes[-1] == [*scopes[0], "okta.logs.read"]
+    assert server.asked("refresh_token") == []
+
+
 async def test_a_notification_sends_nobody_to_the_browser(
     server: ScriptedServer, bridge: Talk, browser: FollowingBrowser
 ) -> None:
@@ -131,7 +166,7 @@ async def test_a_token_is_refreshed_before_it_ends(
     await answers(bridge, 1)
     before = set(server.access_tokens)
     server.requests.clear()
-    clock.seconds += LIFETIME_SECONDS - REFRESH_MARGIN_SECONDS
+    clock.seconds += LIFETIME_SECONDS - A_MINUTE
     await answers(bridge, 2, 3)
     assert len(server.asked("refresh_token")) == 1
     assert not before & {sent["token"] for sent in server.asked("mcp")}

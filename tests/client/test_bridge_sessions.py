@@ -53,7 +53,7 @@ async def keeper(http: RawServer, talk: Talk) -> SessionKeeper:
     """A server with a session that the client has begun."""
     http.handler = keeper = SessionKeeper()
     assert (await talk.begin())["result"]["protocolVersion"] == "2025-06-18"
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await keeper.listening.wait()
     keeper.listening.clear()
     http.asked.clear()
@@ -132,7 +132,7 @@ async def test_the_servers_stream_is_opened_again_where_it_ended(
     await keeper.to_say.put(CHANGED)
     assert await talk.next() == CHANGED
     await keeper.to_say.put(None)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await keeper.listening.wait()
     assert http.asked[-1].headers["last-event-id"] == "1"
     await keeper.to_say.put(CHANGED)
@@ -145,7 +145,7 @@ async def test_a_server_without_a_stream_of_its_own_is_not_asked_again(
     http.handler = keeper = SessionKeeper()
     keeper.offers_stream = False
     await talk.begin()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await keeper.listening.wait()
     for number in range(3):
         await talk.ask(request(number))
@@ -226,7 +226,7 @@ async def test_the_servers_stream_notices_a_restart_by_itself(
 ) -> None:
     keeper.restart()
     await keeper.to_say.put(None)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await keeper.listening.wait()
     assert http.asked[-1].headers["mcp-session-id"] == "session-2"
 
@@ -236,7 +236,7 @@ async def test_a_stream_of_the_old_session_does_not_keep_the_new_one_from_being_
 ) -> None:
     keeper.restart()
     await talk.ask(request(1))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await keeper.listening.wait()
     streams = [asked for asked in http.asked if asked.verb == "GET"]
     assert [asked.headers["mcp-session-id"] for asked in streams] == ["session-2"]
@@ -260,7 +260,7 @@ async def test_a_cancellation_is_also_relayed_to_a_server_with_sessions(
     cancelled = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}}
     http.handler = endless
     await talk.send(request(1, "tools/call"))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await closed.wait()
         await told.wait()
     assert await talk.ask(request(2)) == result(2, session="session-1")

@@ -318,6 +318,7 @@ def test_no_browser_prints_the_way_through_ssh(
     server_port = server.origin.rpartition(":")[2]
     ssh = f"ssh -L {port}:127.0.0.1:{port} -L {server_port}:127.0.0.1:{server_port} THIS-COMPUTER"
     assert ssh in result.stderr
+    assert "the port in its line `Sandbox login` must be among them" in result.stderr
 
 
 def test_without_a_browser_the_person_is_told_what_to_do(

@@ -9,11 +9,13 @@ import pytest
 from click.testing import Result
 
 from okta_mcp.client import login as login_module
+from okta_mcp.client.answers import MAX_ANSWER_BYTES
 from okta_mcp.client.store import Login, LoginStore
 from tests.client.conftest import FollowingBrowser
 from tests.client.scripted import METADATA, RESOURCE, ScriptedServer
 
 Run = Callable[..., Result]
+TOO_LONG = "x" * MAX_ANSWER_BYTES
 
 
 def _without(name: str) -> Callable[[dict[str, str]], dict[str, str]]:
@@ -169,6 +171,27 @@ def test_refusal_at_the_token_endpoint_is_told_in_terminal_and_browser(
     assert reason in result.stderr
     assert reason in browser.page().text
     assert "at-secret" not in result.output
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"resource": {"resource_name": TOO_LONG}},
+        {"metadata": {"service_documentation": f"https://x.example/{TOO_LONG}"}},
+        {"registration": {"software_id": TOO_LONG}},
+        {"token_answer": (200, {"access_token": "at", "token_type": "Bearer", "note": TOO_LONG})},
+    ],
+    ids=["resource metadata", "server metadata", "registration", "token"],
+)
+def test_an_answer_without_end_ends_the_login(
+    run: Run, server: ScriptedServer, changes: dict[str, Any]
+) -> None:
+    for name, value in changes.items():
+        setattr(server.script, name, value)
+    result = run("login")
+    assert result.exit_code == 3
+    assert f"larger than {MAX_ANSWER_BYTES} bytes" in result.stderr
+    assert TOO_LONG not in result.output
 
 
 @pytest.mark.parametrize(

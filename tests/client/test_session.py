@@ -8,13 +8,14 @@ from click.testing import Result
 
 from okta_mcp.client import calls
 from okta_mcp.client.login import Browser
-from okta_mcp.client.session import REFRESH_MARGIN_SECONDS, Session
+from okta_mcp.client.session import Session
 from okta_mcp.client.store import Login, LoginStore
 from tests.client.conftest import Clock, FollowingBrowser
 from tests.client.scripted import ScriptedServer
 
 Run = Callable[..., Result]
 LIFETIME_SECONDS = 3600
+A_MINUTE = 60
 
 
 def test_a_token_refused_right_after_the_login_ends_with_a_clear_text(
@@ -103,7 +104,7 @@ def test_a_token_is_refreshed_before_it_ends(
     run: Run, server: ScriptedServer, browser: FollowingBrowser, clock: Clock, logged_in: Login
 ) -> None:
     assert logged_in.tokens is not None
-    clock.seconds += LIFETIME_SECONDS - REFRESH_MARGIN_SECONDS
+    clock.seconds += LIFETIME_SECONDS - A_MINUTE
     assert run("login").exit_code == 0
     (form,) = server.asked("refresh_token")
     assert form["resource"] == server.url
@@ -114,7 +115,7 @@ def test_a_token_is_refreshed_before_it_ends(
 def test_a_token_with_time_left_is_not_refreshed(
     run: Run, server: ScriptedServer, clock: Clock, logged_in: Login
 ) -> None:
-    clock.seconds += LIFETIME_SECONDS - REFRESH_MARGIN_SECONDS - 1
+    clock.seconds += LIFETIME_SECONDS - A_MINUTE - 1
     assert run("login").exit_code == 0
     assert server.asked("refresh_token") == []
 

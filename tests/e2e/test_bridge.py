@@ -110,7 +110,7 @@ async def test_a_server_that_is_not_there_ends_the_bridge_when_told_to(tmp_path:
         assert bridge.process.stderr is not None
         assert b"Cannot reach" in await bridge.process.stderr.readline()
         bridge.process.send_signal(signal.SIGTERM)
-        await asyncio.wait_for(bridge.process.wait(), 10)
+        await asyncio.wait_for(bridge.process.wait(), 30)
         assert bridge.process.returncode == 0
 
 
@@ -169,12 +169,12 @@ async def test_a_cancelled_call_is_interrupted_at_the_server(
     async with over_stdio(server.mcp_url, store, mode=mode) as (client, _):
         sandbox.control("faults", {"match": "GET /api/v1/groups", "kind": "slow", "seconds": 30})
         call = asyncio.create_task(client.call_tool("list_okta_groups", {}))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             # The organisation is asked by another process: nothing to wait for but time.
             while not _is_asked(sandbox, "/api/v1/groups"):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         call.cancel()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             # Another process writes the file: there is nothing to wait for but time.
             while len(_interrupted(server)) == before:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
@@ -194,7 +194,7 @@ async def test_a_bridge_that_is_killed_starts_again_without_a_login(
         assert len((await bridge.answer())["result"]["tools"]) == VIEWER_TOOLS
         assert bridge.process.stdin is not None
         bridge.process.stdin.close()
-        await asyncio.wait_for(bridge.process.wait(), 10)
+        await asyncio.wait_for(bridge.process.wait(), 30)
         assert bridge.process.returncode == 0
         assert bridge.process.stderr is not None
         assert await bridge.process.stderr.read() == b""

@@ -87,7 +87,7 @@ async def test_what_it_asks_and_says_reaches_the_client(stateful: str, tmp_path:
         assert steps == [0, 1, 2, 3]
         assert len(logged) == 4
         assert await told("change") == "changed"
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await changed.wait()
 
 

@@ -177,24 +177,23 @@ async def test_a_reload_adds_and_removes_and_leaves_calls_under_way(
     before = set(place.programs("server-everything")) | set(
         place.programs(kept["files"]["args"][0])
     )
-    async with reached(place, SUPER_ADMIN) as client:
-        long = {"duration": 5, "steps": 10}
-        is_running = asyncio.Event()
-
-        async def on_progress(done: float, total: float | None, message: str | None) -> None:
-            is_running.set()
-
-        name = "everything_trigger-long-running-operation"
-        call = client.call_tool(name, long, progress_callback=on_progress)
+    # The SDK's client with a login makes one request after the other.
+    async with reached(place, SUPER_ADMIN) as client, reached(place, SUPER_ADMIN) as other:
+        # The server reads it as soon as somebody writes into it, and until that has ended.
+        pipe = Path(kept["files"]["args"][1]) / "pipe"
+        os.mkfifo(pipe)
+        call = other.call_tool("files_read_text_file", {"path": str(pipe)})
         under_way = asyncio.create_task(call)
-        await asyncio.wait_for(is_running.wait(), 20)
+        writing = await asyncio.wait_for(asyncio.to_thread(os.open, pipe, os.O_WRONLY), 30)
         write_entries(place.mcp_json, {**kept, "clock": clock})
         place.server.process.send_signal(signal.SIGHUP)
         await eventually(lambda: place.is_told("server clock is up"))
-        assert not under_way.done()
         shown = {tool.name for tool in (await client.list_tools()).tools}
         assert not [name for name in shown if name.startswith("late_")]
-        assert "completed" in text_of(await under_way)
+        assert not under_way.done()
+        os.write(writing, b"read across a reload")
+        os.close(writing)
+        assert "read across a reload" in text_of(await under_way)
     # What a token holds was decided at the consent, so a new server is asked for anew.
     async with reached(place, VIEWER) as client:
         tokyo = {"timezone": "Asia/Tokyo"}

@@ -255,18 +255,25 @@ async def test_the_python_sdk_with_an_application_that_stands_in_okta(
     sandbox: SandboxProcess, server: ServerProcess
 ) -> None:
     """401, metadata, Okta's page, token, tools, refresh: no registration anywhere."""
-    async with _sdk_client(server.mcp_url, sandbox, "Nora Lind") as (client, storage):
+    async with _sdk_client(server.mcp_url, sandbox, "Nora Lind") as (client, storage, provider):
+        assert len((await client.list_tools()).tools) == SUPER_ADMIN_TOOLS
+        first = storage.tokens
+        assert first is not None
+        assert "mcp:access" in (first.scope or "")
+        provider.context.token_expiry_time = 1
         assert len((await client.list_tools()).tools) == SUPER_ADMIN_TOOLS
         assert storage.tokens is not None
-        assert "mcp:access" in (storage.tokens.scope or "")
-    asked = {entry["path"] for entry in sandbox.requests()}
-    assert "/oauth2/default/v1/token" in asked
+        assert storage.tokens.access_token != first.access_token
+    asked = [entry["path"] for entry in sandbox.requests()]
+    assert asked.count("/oauth2/default/v1/authorize") == 1
+    assert asked.count("/oauth2/default/v1/token") == 2
+    assert [path for path in asked if path.endswith("/clients")] == []
 
 
 @contextlib.asynccontextmanager
 async def _sdk_client(
     mcp_url: str, sandbox: SandboxProcess, person: str
-) -> AsyncIterator[tuple[Client, MemoryStorage]]:
+) -> AsyncIterator[tuple[Client, MemoryStorage, OAuthClientProvider]]:
     browser, storage, custom = Browser(), MemoryStorage(), sandbox.ready["custom"]
     storage.client_info = OAuthClientInformationFull(
         client_id=custom["native_client_id"],
@@ -289,7 +296,7 @@ async def _sdk_client(
         httpx2.AsyncClient(auth=provider, timeout=30) as http,
         Client(streamable_http_client(mcp_url, http_client=http), mode="legacy") as client,
     ):
-        yield client, storage
+        yield client, storage, provider
     await browser.close()
 
 

@@ -73,6 +73,26 @@ def test_the_example_says_why_it_has_no_token(server: ServerProcess, folder: Pat
     assert "not signed with a key that it has here" in done.stderr
 
 
+WRONG_WORDS = {
+    "nobody there": (["http://127.0.0.1:{port}", NAME, "service.key", "whoami"], "Cannot reach"),
+    "no URL": (["nonsense", NAME, "service.key", "whoami"], "Cannot reach nonsense"),
+    "no key": (["{url}", NAME, "missing.key", "whoami"], "missing.key"),
+    "not a private key": (["{url}", NAME, "service.pub", "whoami"], "Error: "),
+    "not JSON": (["{url}", NAME, "service.key", "whoami", "{{bad"], "JSONDecodeError: "),
+}
+
+
+@pytest.mark.parametrize(("words", "said"), WRONG_WORDS.values(), ids=WRONG_WORDS)
+def test_the_example_says_what_is_wrong_in_a_line(
+    server: ServerProcess, folder: Path, words: list[str], said: str
+) -> None:
+    given = [word.format(url=server.url, port=free_port()) for word in words]
+    command = [sys.executable, str(EXAMPLE), *given]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1), done.stderr
+    assert said in done.stderr
+
+
 def test_the_example_fails_where_the_tool_does(server: ServerProcess, folder: Path) -> None:
     done = run(server, folder, "service.key", "list_okta_network_zones")
     assert done.returncode == 1

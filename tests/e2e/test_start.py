@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from benchmarks import servers
 from okta_mcp.doctor.checks import IDS
 from tests.vocabulary.browser import Browser
 from tests.vocabulary.oauth_client import OAuthClient, signed_in
@@ -41,6 +42,7 @@ REFUSED = [
     ({"OAUTH_REQUIRE_HTTPS": "true"}, "OAUTH_REQUIRE_HTTPS"),
     ({"STORE_URL": "mysql://x"}, "STORE_URL"),
     ({"STORE_URL": "sqlite:////proc/store.db"}, "STORE_URL"),
+    ({"STORE_URL": "redis://127.0.0.1/0?socket_timeout=60"}, "STORE_URL"),
     ({"AUDIT_LOG": "/no/such/folder/audit.jsonl"}, "AUDIT_LOG"),
     ({"GROUP_TO_ROLE_VIEWER": ""}, "GROUP_TO_ROLE_VIEWER"),
     ({"POLICY_FILE": "/no/such/policy.toml"}, "POLICY_FILE"),
@@ -76,7 +78,7 @@ def test_one_wrong_value_ends_the_start(
     *lines, check = ended.stderr.splitlines()
     assert [line.partition(":")[0] for line in lines] == [variable]
     assert check.removeprefix("Check: okta-mcp doctor --only ") in IDS
-    assert "Example: " in lines[0]
+    assert lines[0].count("Example: ") == lines[0].count(f"{variable}: ") == 1
     for secret in ("client-secret-that", "api-token-that", "a-session-secret", "short"):
         assert secret not in ended.stderr + ended.stdout
 
@@ -169,23 +171,25 @@ def test_a_redirect_uri_that_okta_does_not_know_is_warned_about(
 
 
 def test_start_is_quick_and_small(tmp_path: Path, shared_sandbox: SandboxProcess) -> None:
-    """/health within 1.3 s, and less than 110 MB; `benchmarks.startup` compares it with FastMCP.
+    """At most 1.4 times the start of FastMCP with one tool, and less than 110 MB;
+    `benchmarks.startup` says it more exactly.
 
-    Counted in processor time up to the first answer, which an idle machine takes and a busy one
-    does not stretch; the best of three.
+    Counted in processor time up to the first answer, which a busy machine hardly stretches, and
+    both alike; the best of three.
     """
-    seconds, by_the_clock, megabytes = [], [], []
+    seconds, of_fastmcp, megabytes = [], [], []
     for attempt in range(3):
+        with servers.peer("one_tool", free_port()) as peer:
+            of_fastmcp.append(peer.cpu_seconds)
         folder = tmp_path / str(attempt)
         environment = shared_sandbox.settings_for_server()
         with running_server(folder, free_port(), environment) as server:
             fields = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()
             ticks = int(fields[11]) + int(fields[12])
             seconds.append(ticks / os.sysconf("SC_CLK_TCK"))
-            by_the_clock.append(server.seconds_to_health)
             status = Path(f"/proc/{server.process.pid}/status").read_text()
             megabytes.append(int(status.partition("VmRSS:")[2].split()[0]) / 1024)
-    assert min(seconds) < 1.3, (seconds, by_the_clock)
+    assert min(seconds) < 1.4 * min(of_fastmcp), (seconds, of_fastmcp)
     assert max(megabytes) < 110, megabytes
 
 

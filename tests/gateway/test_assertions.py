@@ -1,5 +1,7 @@
 """Who asks, signed: one server, one minute, the same key wherever and whenever."""
 
+from dataclasses import replace
+
 import jwt
 import pytest
 
@@ -55,6 +57,13 @@ def test_it_says_who_asks_for_a_minute() -> None:
         "iat": START,
         "exp": START + 60,
     }
+
+
+def test_of_a_service_it_says_the_name() -> None:
+    assertions = Assertions(ISSUER, (CURRENT,), Clock())
+    service = replace(person("service:soar"), login="", service="soar")
+    told = claims(assertions.header(SERVER, service)[HEADER], assertions)
+    assert (told["sub"], told["login"]) == ("service:soar", "soar")
 
 
 def test_no_two_are_the_same() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ from okta_mcp.gateway.errors import ServerError
 from okta_mcp.gateway.http_link import HttpLink, shared_client
 from okta_mcp.gateway.servers import HttpServer
 from okta_mcp.gateway.upstream import Upstream
-from tests.vocabulary.behind import eventually, said
+from tests.vocabulary.behind import eventually, median_seconds, running, said, stdio_server
 from tests.vocabulary.processes import free_port
 from tests.vocabulary.servers_behind import Recorder, running_recorder
 
@@ -98,6 +99,43 @@ async def test_a_refusal_by_status_is_said_without_the_address(
     with pytest.raises(ServerError, match=words) as refused:
         await said(upstream, "echo")
     assert recorder.url not in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("event", "code"),
+    [
+        (b'{"jsonrpc":"2.0","method":"notifications/message"}', "server_unavailable"),
+        (b'{"jsonrpc":"2.0","id":1,"method":"ping"}', "server_unavailable"),
+        (b"this is no JSON", "server_unavailable"),
+        (
+            b'{"jsonrpc":"2.0","method":"notifications/progress",'
+            b'"params":{"progressToken":ID,"progress":1}}',
+            "server_timeout",
+        ),
+    ],
+)
+async def test_events_without_end_harm_no_other_server(
+    recorder: Recorder, http: httpx.AsyncClient, event: bytes, code: str
+) -> None:
+    params = {"name": "echo", "arguments": {}}
+    call_seconds = 2.0 if code == "server_timeout" else 60.0
+    async with (
+        _running(recorder, http, call_seconds=call_seconds) as flooding,
+        running(stdio_server()) as other,
+    ):
+        calls = itertools.count()
+        before = await median_seconds(other, lambda: next(calls) == 200)
+        recorder.flood = event
+        call = asyncio.create_task(
+            flooding.request("tools/call", params, on_progress=lambda *_: None)
+        )
+        usual = await median_seconds(other, call.done)
+        with pytest.raises(ServerError) as refused:
+            await call
+        assert refused.value.code == code
+        assert usual < 10 * before + 0.005
+        recorder.flood = b""
+        await eventually(lambda: flooding.state.name == "up")
 
 
 @pytest.mark.parametrize("as_events", [False, True])

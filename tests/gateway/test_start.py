@@ -1,7 +1,9 @@
 """`--mcp-config` at the start: faults end it, and without it nothing of the gateway loads."""
 
+import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 from okta_mcp.inventory import named_only
 from okta_mcp.serving.gateway_configuration import configured_servers
 from okta_mcp.settings import GatewaySettings
+from tests.vocabulary.behind import eventually
 from tests.vocabulary.processes import CHECKOUT, free_port
 
 SECRET = "a-secret-of-a-server-behind"
@@ -81,6 +84,32 @@ def test_variables_come_from_the_env_file_too(tmp_path: Path) -> None:
     ended = started(tmp_path, "--mcp-config", path)
     places = [line for line in ended.stderr.splitlines() if "is not set" in line]
     assert ["args[1]" in places[0], "args[2]" in places[1], len(places)] == [True, True, 2]
+
+
+async def test_a_reload_during_the_start_does_not_end_it(tmp_path: Path) -> None:
+    path = written(tmp_path, one=PROGRAM)
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT), **GOOD}
+    words = ("-m", "okta_mcp", "serve", "--port", str(free_port()), "--mcp-config", path)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, *words), env=environment, cwd=tmp_path, stderr=subprocess.PIPE
+    )
+    assert process.stderr is not None
+
+    def is_ignored() -> bool:
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        ignored = int(status.partition("SigIgn:")[2].split()[0], 16)
+        return bool(ignored >> (signal.SIGHUP - 1) & 1)
+
+    try:
+        await eventually(is_ignored)
+        process.send_signal(signal.SIGHUP)
+        # The address is said when it serves.
+        async with asyncio.timeout(30):
+            while b"http://localhost" not in (line := await process.stderr.readline()):
+                assert line, "it has ended"
+    finally:
+        process.terminate()
+        await process.wait()
 
 
 @pytest.mark.parametrize("own", [{}, {"per_person": True}])

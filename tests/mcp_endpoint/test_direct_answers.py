@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mcp_types.jsonrpc import HEADER_MISMATCH
 
 from okta_mcp.inventory import named_only
 from okta_mcp.okta.api import OktaApi
@@ -34,6 +35,12 @@ q = false
 window_days = 7
 """
 SECRET = "S3CRET of the inside"
+ROUTING = {
+    "another revision": ("MCP-Protocol-Version", "2025-03-26"),
+    "another method": ("Mcp-Method", "ping"),
+    "another tool": ("Mcp-Name", "whoami"),
+    "the same tool": ("mcp-name", "get_current_time"),
+}
 
 Given = Callable[[str], dict[str, Any] | None]
 
@@ -270,6 +277,54 @@ async def test_what_nobody_foresaw_is_an_internal_error_without_its_text(
     ours = [each.getMessage() for each in caplog.records if each.name.startswith("okta_mcp")]
     assert sum("UnforeseenError" in text for text in ours) == 2
     assert SECRET not in caplog.text + str(direct) + local.audit_file.read_text()
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "headers"),
+    [
+        ("tools/call", {}, {"accept": "text/html"}),
+        ("tools/call", {}, {"content-type": "text/plain"}),
+        ("tools/call", {"arguments": [1]}, {}),
+        ("tools/list", {}, {"accept": "text/html"}),
+        ("tools/list", {"cursor": 7}, {}),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("revision", [REVISIONS[0], REVISIONS[-1]])
+async def test_what_fastmcp_refuses_for_its_form_is_no_success_on_the_record(
+    local: LocalServer,
+    hana: OAuthClient,
+    revision: str,
+    method: str,
+    params: dict[str, Any],
+    headers: dict[str, str],
+) -> None:
+    named = {"name": "get_current_time"} if method == "tools/call" else {}
+    answer = await ask(hana, revision, method, named | params, headers=headers)
+    assert b'"result"' not in answer.content
+    (line,) = local.events("tool.called") + local.events("tools.listed")
+    assert (line["outcome"], line["reason"]) == ("failure", "invalid_request")
+
+
+@pytest.mark.parametrize("second", ROUTING)
+@pytest.mark.parametrize("revision", [REVISIONS[1], REVISIONS[-1]])
+@pytest.mark.parametrize("method", ["tools/call", "tools/list"])
+async def test_a_routing_header_that_comes_twice_is_refused(
+    local: LocalServer, hana: OAuthClient, method: str, revision: str, second: str
+) -> None:
+    """Whatever reads the last of them would read another request."""
+    params = {"name": "get_current_time", "arguments": {}} if method == "tools/call" else {}
+    body, headers = message(revision, method, params)
+    name, value = ROUTING[second]
+    pairs = [
+        *({"mcp-method": method, "mcp-name": "get_current_time"} | headers).items(),
+        ("authorization", f"Bearer {hana.tokens['access_token']}"),
+        (name, value),
+    ]
+    for sent in (body, [body]):
+        answer = await hana.http.post(f"{hana.url}/mcp", json=sent, headers=pairs)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, HEADER_MISMATCH)
+    assert not local.events("tool.called") + local.events("tools.listed")
 
 
 async def test_a_batch_of_calls_is_answered_as_single_calls_are(

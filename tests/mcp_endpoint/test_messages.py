@@ -163,6 +163,12 @@ def test_a_batch_is_bounded(count: int) -> None:
         parsed(json.dumps([{"jsonrpc": "2.0", "id": 1, "method": "ping"}] * count).encode())
 
 
+def test_fifty_messages_are_a_batch() -> None:
+    """M-15."""
+    ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+    assert [each.method for each in parsed(json.dumps([ping] * 50).encode())] == ["ping"] * 50
+
+
 @pytest.mark.parametrize("value", [None, 7, True, ["get_okta_user"], {"x": 1}])
 def test_a_name_that_is_no_text_is_refused_and_not_converted(value: Any) -> None:
     """B-04."""

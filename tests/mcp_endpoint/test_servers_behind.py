@@ -8,11 +8,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from mcp_types.jsonrpc import HEADER_MISMATCH
 
 from tests.vocabulary.behind import SCRIPT
 from tests.vocabulary.in_process import LocalServer, local_server
 from tests.vocabulary.oauth_client import OAuthClient, connected
 from tests.vocabulary.processes import SandboxProcess
+from tests.vocabulary.revisions import ask
 from tests.vocabulary.service import policy_file
 
 HANA = "Hana Novak"
@@ -21,12 +23,16 @@ role = "viewer"
 tools = ["echo", "remember", "recall"]
 resources = ["note://*"]
 deny = ["note://secret*"]
+[servers.mirror]
+role = "viewer"
 """
 ENTRY = {
     "command": sys.executable,
     "args": ["-I", "-S", SCRIPT, "well"],
     "okta_mcp": {"title": "Well", "calls": "3/hour"},
 }
+# Its one tool wants the argument `text` in a header too (MCP 2026-07-28, "Custom Headers").
+MIRROR = {"command": sys.executable, "args": ["-I", "-S", SCRIPT, "mirroring"]}
 
 
 @pytest.fixture
@@ -34,7 +40,7 @@ async def local(
     sandbox: SandboxProcess, server_port: int, tmp_path: Path
 ) -> AsyncIterator[LocalServer]:
     configuration = tmp_path / "mcp.json"
-    configuration.write_text(json.dumps({"mcpServers": {"well": ENTRY}}))
+    configuration.write_text(json.dumps({"mcpServers": {"well": ENTRY, "mirror": MIRROR}}))
     configuration.chmod(0o600)
     environment = sandbox.settings_for_server() | {
         "POLICY_FILE": str(policy_file(tmp_path, RULES)),
@@ -51,7 +57,7 @@ async def hana(local: LocalServer) -> OAuthClient:
     client = await local.client()
     await connected(local.browser(), client, HANA)
     async with asyncio.timeout(20):
-        while "well_echo" not in await listed(client):  # noqa: ASYNC110 - another process
+        while not {"well_echo", "mirror_echo"} <= set(await listed(client)):  # noqa: ASYNC110 - other processes
             await asyncio.sleep(0.02)
     return client
 
@@ -78,6 +84,29 @@ async def test_lists_hold_what_a_call_would_get(local: LocalServer, hana: OAuthC
     behind = [name for name in await listed(hana) if name.startswith("well_")]
     assert behind == ["well_echo", "well_remember", "well_recall"]
     assert local.events("tools.listed")[-1]["count"] == len(await listed(hana))
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"mcp-param-text": "another"}, {"mcp-param-text": "=?base64?YW5vdGhlcg==?="}]
+)
+async def test_an_argument_that_its_header_does_not_repeat_goes_nowhere(
+    local: LocalServer, hana: OAuthClient, headers: dict[str, str]
+) -> None:
+    """Something in between decides by the header, and the server behind by the body."""
+    params = {"name": "mirror_echo", "arguments": {"text": "this"}}
+    answer = await ask(hana, "2026-07-28", "tools/call", params, headers=headers)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, HEADER_MISMATCH)
+    (line,) = local.events("tool.called")
+    assert (line["outcome"], line["reason"]) == ("failure", "invalid_request")
+
+
+async def test_an_argument_that_its_header_repeats_is_handed_on(hana: OAuthClient) -> None:
+    params = {"name": "mirror_echo", "arguments": {"text": "this"}}
+    for revision in ("2025-11-25", "2026-07-28"):
+        sent = {"mcp-param-text": "this"} if revision == "2026-07-28" else {}
+        answer = await ask(hana, revision, "tools/call", params, headers=sent)
+        [content] = answer.json()["result"]["content"]
+        assert json.loads(content["text"])["arguments"] == {"text": "this"}
 
 
 async def test_a_call_is_recorded_by_server_with_a_digest_of_its_arguments(

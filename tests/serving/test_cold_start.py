@@ -3,11 +3,18 @@
 import gc
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from okta_mcp.serving.cold_start import not_installed, uncollected
-from tests.vocabulary.processes import CHECKOUT
+from okta_mcp.tools.answers import AnswerTool
+from tests.vocabulary.in_process import local_server
+from tests.vocabulary.oauth_client import connected
+from tests.vocabulary.processes import CHECKOUT, SandboxProcess
+from tests.vocabulary.revisions import WHOLE_WAY, ask
+from tests.vocabulary.roles import SUPER_ADMIN_TOOLS
 
 # Of each the reason why no server with default settings has it at its start.
 NOT_LOADED = (
@@ -53,6 +60,34 @@ def test_wrong_usage_is_answered_without_loading_the_server() -> None:
     )
     assert ended.stdout.split() == ["2", "False"]
     assert "Invalid value for '--workers'" in ended.stderr
+
+
+async def test_a_tool_is_made_once_when_somebody_calls_or_lists_it(
+    sandbox: SandboxProcess, server_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+    make = AnswerTool.from_function
+
+    def noting(method: Any, **given: Any) -> Any:
+        made.append(method.__name__)
+        return make(method, **given)
+
+    monkeypatch.setattr(AnswerTool, "from_function", noting)
+    url = f"http://localhost:{server_port}"
+    async with local_server(tmp_path, url, sandbox.settings_for_server()) as local:
+        client = await local.client()
+        await connected(local.browser(), client, "Nora Lind")
+        assert made == []
+        call = {"name": "get_current_time", "arguments": {}}
+        for headers in ({}, WHOLE_WAY, {}):
+            answer = await ask(client, "2025-06-18", "tools/call", call, headers=headers)
+            assert answer.json()["result"]["isError"] is False
+        assert made == ["get_current_time"]
+        for headers in (WHOLE_WAY, {}, {}):
+            answer = await ask(client, "2025-06-18", "tools/list", headers=headers)
+            listed = [tool["name"] for tool in answer.json()["result"]["tools"]]
+            assert len(listed) == SUPER_ADMIN_TOOLS
+        assert sorted(made) == sorted(listed)
 
 
 def test_what_a_start_makes_is_not_looked_at_by_the_garbage_collector() -> None:

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
+from okta_mcp.stores import sqlite
 from okta_mcp.stores.interface import Kind, Store, StoreFullError
 from okta_mcp.stores.memory import MemoryStore
 from okta_mcp.stores.redis import RedisStore
 from okta_mcp.stores.sqlite import SqliteStore
+from tests.stores.in_turn import InTurn
 from tests.stores.interleaved import Interleaved
 from tests.vocabulary.clock import Clock
 from tests.vocabulary.redis_server import RedisServer
@@ -37,16 +39,36 @@ def _redis(request: pytest.FixtureRequest, clock: Clock) -> Store:
     return RedisStore(Redis.from_url(server.url), f"test{next(_PREFIXES)}", clock)
 
 
+def _sqlite_by_several(request: pytest.FixtureRequest, clock: Clock) -> Store:
+    directory: Path = request.getfixturevalue("tmp_path")
+    # Fifty writers queue up, and a disk may be slow.
+    request.getfixturevalue("monkeypatch").setattr(sqlite, "_BUSY_SECONDS", 60)
+    return InTurn([SqliteStore(directory / "store.db", clock) for _ in range(OPENINGS)])
+
+
+def _redis_by_several(request: pytest.FixtureRequest, clock: Clock) -> Store:
+    server: RedisServer = request.getfixturevalue("redis_server")
+    prefix = f"test{next(_PREFIXES)}"
+    clients = [Redis.from_url(server.url) for _ in range(OPENINGS)]
+    return InTurn([RedisStore(client, prefix, clock) for client in clients])
+
+
+# As many processes would have the store open; each opening has threads and connections of its own.
+OPENINGS = 5
 BACKENDS: dict[str, Callable[[pytest.FixtureRequest, Clock], Store]] = {
     "memory": _memory,
     "memory, interleaved": _interleaved,
     "sqlite": _sqlite,
     "redis": _redis,
+    "sqlite, opened by several": _sqlite_by_several,
+    "redis, opened by several": _redis_by_several,
 }
 
 THINGS = Kind("things", 100)
 OTHERS = Kind("others", 100)
 FEW = Kind("few", 3)
+# A race that is lost now and then is lost with one of so many.
+KEYS = [f"k{number}" for number in range(10)]
 
 
 @pytest.fixture(params=BACKENDS)
@@ -181,22 +203,24 @@ async def test_take_gives_the_value_once(store: Store) -> None:
 
 
 async def test_of_fifty_takes_at_once_one_gets_the_value(store: Store) -> None:
-    await store.put(THINGS, "k", b"one", ttl_seconds=60)
-    answers = await asyncio.gather(*(store.take(THINGS, "k") for _ in range(50)))
-    assert answers.count(b"one") == 1
-    assert answers.count(None) == 49
+    for key in KEYS:
+        await store.put(THINGS, key, b"one", ttl_seconds=60)
+        answers = await asyncio.gather(*(store.take(THINGS, key) for _ in range(50)))
+        assert answers.count(b"one") == 1
+        assert answers.count(None) == 49
 
 
 async def test_of_fifty_swaps_at_once_one_wins_and_its_value_stays(store: Store) -> None:
-    await store.put(THINGS, "k", b"before", ttl_seconds=60)
-    answers = await asyncio.gather(
-        *(
-            store.swap(THINGS, "k", expected=b"before", value=b"%d" % n, ttl_seconds=60)
-            for n in range(50)
+    for key in KEYS:
+        await store.put(THINGS, key, b"before", ttl_seconds=60)
+        answers = await asyncio.gather(
+            *(
+                store.swap(THINGS, key, expected=b"before", value=b"%d" % n, ttl_seconds=60)
+                for n in range(50)
+            )
         )
-    )
-    assert answers.count(True) == 1
-    assert await store.get(THINGS, "k") == b"%d" % answers.index(True)
+        assert answers.count(True) == 1
+        assert await store.get(THINGS, key) == b"%d" % answers.index(True)
 
 
 async def test_of_fifty_puts_if_absent_at_once_one_wins(store: Store) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
+from okta_mcp.serving.rates import Rates, TooManyRequestsError
 from okta_mcp.stores.interface import Kind, StoreFullError, StoreUnavailableError
-from okta_mcp.stores.opening import opened_store, opened_upkeep
+from okta_mcp.stores.opening import opened_redis, opened_store, opened_upkeep
 from okta_mcp.stores.sqlite_upkeep import entries_of_backup, new_backup
 from okta_mcp.stores.upkeep import Entry
 from tests.stores.conftest import Kept
@@ -244,6 +245,12 @@ async def test_the_rights_that_the_page_names_are_enough_and_no_more(
     await store.put(THINGS, "k", b"one", ttl_seconds=60)
     assert await store.swap(THINGS, "k", expected=b"one", value=b"two", ttl_seconds=60)
     assert [value async for _, value in store.scan(THINGS)] == [b"two"]
+    assert await store.follow(THINGS, "k", "of", FEW) is None
+    rates = Rates(opened_redis(url), "okta-mcp", b"a key of the tests")
+    await rates.rate("things", "1/hour").hit_by("ann")
+    with pytest.raises(TooManyRequestsError):
+        await rates.rate("things", "1/hour").hit_by("ann")
+    await rates.close()
     assert await store.take(THINGS, "k") == b"two"
     await store.sweep()
     await upkeep.load(ENTRIES, replace=True)

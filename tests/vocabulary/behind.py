@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 import json
 import os
+import statistics
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -73,6 +75,16 @@ async def said(upstream: Upstream, tool: str, **arguments: Any) -> str:
 def text_of(result: dict[str, Any]) -> str:
     """The text of a tool's answer."""
     return str(result["content"][0]["text"])
+
+
+async def median_seconds(upstream: Upstream, until: Callable[[], bool]) -> float:
+    """Of calls one after the other, until that holds: how long one usually takes."""
+    seconds: list[float] = []
+    while not seconds or not until():
+        started = time.perf_counter()
+        await said(upstream, "echo")
+        seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds)
 
 
 async def process_of(upstream: Upstream) -> int:

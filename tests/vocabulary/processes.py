@@ -105,7 +105,6 @@ class ServerProcess:
     process: subprocess.Popen[str]
     audit_file: Path
     log_file: Path
-    seconds_to_health: float = 0.0
     environment: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -159,20 +158,20 @@ def running_server(
     ):
         server = ServerProcess(url, process, audit_file, log_file, environment=environment)
         try:
-            server.seconds_to_health = _wait_for_health(server, trust or False)
+            _wait_for_health(server, trust or False)
             yield server
         finally:
             process.terminate()
             process.wait(timeout=20)
 
 
-def _wait_for_health(server: ServerProcess, verify: ssl.SSLContext | Literal[False]) -> float:
+def _wait_for_health(server: ServerProcess, verify: ssl.SSLContext | Literal[False]) -> None:
     started = time.monotonic()
     while time.monotonic() - started < START_SECONDS:
         assert server.process.poll() is None, server.log_file.read_text()
         with contextlib.suppress(httpx.TransportError):
             answer = httpx.get(f"{server.url}/health", timeout=5, verify=verify)
             if answer.status_code == 200:
-                return time.monotonic() - started
+                return
         time.sleep(0.02)
     raise AssertionError(f"no answer to /health: {server.log_file.read_text()}")

@@ -25,6 +25,7 @@ class RedisServer:
     port: int
     directory: Path
     options: tuple[str, ...]
+    speaks_tls: bool = False
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -34,7 +35,9 @@ class RedisServer:
     def start(self) -> None:
         assert PROGRAM is not None
         command = [
-            *(PROGRAM, "--port", str(self.port), "--bind", "127.0.0.1", "--dir"),
+            *(PROGRAM, "--port", "0" if self.speaks_tls else str(self.port)),
+            *("--tls-port", str(self.port) if self.speaks_tls else "0"),
+            *("--bind", "127.0.0.1", "--dir"),
             *(str(self.directory), "--daemonize", "no", "--logfile", "redis.log", *self.options),
         ]
         self.process = subprocess.Popen(command)
@@ -53,13 +56,17 @@ class RedisServer:
 
 
 @contextlib.contextmanager
-def running_redis(directory: Path, *options: str) -> Iterator[RedisServer]:
+def running_redis(
+    directory: Path, *options: str, speaks_tls: bool = False
+) -> Iterator[RedisServer]:
     """A Redis without persistence unless `options` say otherwise; skips where none is installed,
-    but fails in CI, which installs it."""
+    but fails in CI, which installs it. One that speaks TLS does nothing else."""
     if PROGRAM is None:
         assert not os.environ.get("CI"), "CI installs redis-server"
         pytest.skip("redis-server is not installed (Debian: apt-get install redis-server)")
-    server = RedisServer(free_port(), directory, options or ("--save", "", "--appendonly", "no"))
+    if "--appendonly" not in options:
+        options = ("--save", "", "--appendonly", "no", *options)
+    server = RedisServer(free_port(), directory, options, speaks_tls)
     server.start()
     try:
         yield server

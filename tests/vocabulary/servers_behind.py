@@ -44,6 +44,8 @@ TOOLS = (
         "daemon",
         "flood",
         "pings",
+        "progress-flood",
+        "waiting",
     ),
 )
 BAD_TOOLS: dict[str, Any] = {
@@ -78,6 +80,7 @@ class ServerBehind:
         self.memory = ""
         self.cancelled: list[Any] = []
         self.more_tools = 0
+        self.waiting = 0
         self._asking: Any = None
 
     def take(self, message: dict[str, Any]) -> None:
@@ -145,6 +148,16 @@ class ServerBehind:
             return {"tools": tools, "nextCursor": str(page + 1)}
         if self.kind == "crowded":
             return {"tools": [{"name": f"tool{n}", "inputSchema": OBJECT} for n in range(900)]}
+        if self.kind == "heavy":
+            heavy = {"description": "x" * 4000, "inputSchema": {**OBJECT, "title": "x" * 30_000}}
+            return {"tools": [{"name": f"tool{n}", **heavy} for n in range(100)]}
+        if self.kind == "mirroring":
+            text = {"type": "string", "x-mcp-header": "Text"}
+            schema = {**OBJECT, "properties": {"text": text}}
+            return {"tools": [{"name": "echo", "inputSchema": schema}]}
+        if self.kind == "restless":
+            self.more_tools += 1
+            self.send({"method": "notifications/tools/list_changed"})
         more = (f"grown{number}" for number in range(self.more_tools))
         names = itertools.chain(TOOLS, more)
         return {"tools": [{"name": name, "inputSchema": OBJECT} for name in names]}
@@ -169,7 +182,9 @@ class ServerBehind:
                 self.send({"method": "notifications/progress", "params": told})
                 self._say(request_id, "read")
             case "wait":
-                pass
+                self.waiting += 1
+            case "waiting":
+                self._say(request_id, str(self.waiting))
             case "huge":
                 self._say(request_id, "x" * int(arguments["bytes"]))
             case "grow":
@@ -189,6 +204,10 @@ class ServerBehind:
                 _write_for_ever(1, b'{"jsonrpc":"2.0","method":"notifications/nothing"}\n' * 500)
             case "pings":
                 _write_for_ever(1, b'{"jsonrpc":"2.0","id":1,"method":"ping"}\n' * 500)
+            case "progress-flood":
+                told = {"progressToken": params["_meta"]["progressToken"], "progress": 1}
+                message = {"jsonrpc": "2.0", "method": "notifications/progress", "params": told}
+                _write_for_ever(1, f"{json.dumps(message)}\n".encode() * 500)
             case "ask":
                 self._asking = (request_id, arguments["method"])
                 self.send({"id": "ask-1", "method": arguments["method"], "params": {}})
@@ -248,7 +267,8 @@ def serve_stdio(kind: str) -> None:
 class Recorder:
     """A server over HTTP at `url`, and every request that it got: method and headers.
 
-    `redirect_to` makes it answer every POST with a redirect; `status` with that and no body.
+    `redirect_to` makes it answer every POST with a redirect; `status` with that and no body;
+    `flood` a call with that as an event, its id in the place of ID, again and again.
     """
 
     url: str = ""
@@ -260,6 +280,7 @@ class Recorder:
     session_id: str = ""
     encoding: str = ""
     protocol_version: str = ""
+    flood: bytes = b""
 
     @property
     def headers(self) -> list[dict[str, str]]:
@@ -292,6 +313,9 @@ def running_recorder(port: int = 0) -> Iterator[Recorder]:  # noqa: C901 - of sm
                 return
             if recorder.status:
                 self._answer(recorder.status, b"", {})
+                return
+            if recorder.flood and message["method"] == "tools/call":
+                self._flood(recorder.flood.replace(b"ID", str(message["id"]).encode()))
                 return
             lines: list[str] = []
             ServerBehind("recorder", lines.append).take(message)
@@ -326,6 +350,15 @@ def running_recorder(port: int = 0) -> Iterator[Recorder]:  # noqa: C901 - of sm
         def _note(self, method: str) -> None:
             headers = {name.lower(): value for name, value in self.headers.items()}
             recorder.requests.append((method, headers))
+
+        def _flood(self, event: bytes) -> None:
+            self.send_response(200)
+            self.send_header("content-type", "text/event-stream")
+            self.end_headers()
+            self.close_connection = True
+            with contextlib.suppress(OSError):
+                while True:
+                    self.wfile.write(b"data: %s\n\n" % event * 500)
 
         def _answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
             self.send_response(status)
