@@ -95,7 +95,7 @@ class Browser:
     """
 
     client: httpx.AsyncClient = field(
-        default_factory=lambda: httpx.AsyncClient(follow_redirects=False, timeout=15, verify=PLAIN)
+        default_factory=lambda: httpx.AsyncClient(follow_redirects=False, timeout=60, verify=PLAIN)
     )
     response: httpx.Response | None = None
     landed: str | None = None

@@ -15,6 +15,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
 HOW_TO_GET_IT = "needs Chromium and its driver; on Debian: apt-get install chromium chromium-driver"
+_WAIT_SECONDS = 60
 _QUIET = (
     "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run"
     " --disable-background-networking --disable-component-update --disable-sync"
@@ -86,8 +87,8 @@ def press(driver: Chrome, text: str) -> None:
     texts = [button.text.partition("\n")[0].strip() for button in buttons]
     assert text in texts, f"no button {text!r}; there are {texts}"
     buttons[texts.index(text)].click()
-    WebDriverWait(driver, 10).until(lambda _: _is_left(page))
-    WebDriverWait(driver, 10).until(
+    WebDriverWait(driver, _WAIT_SECONDS).until(lambda _: _is_left(page))
+    WebDriverWait(driver, _WAIT_SECONDS).until(
         lambda opened: opened.execute_script("return document.readyState") == "complete"
     )
 

@@ -21,8 +21,8 @@ from tests.vocabulary.client_environments import Environments
 from tests.vocabulary.pinned_clients import PinnedClient
 from tests.vocabulary.processes import ServerProcess
 
-_ANSWER_SECONDS = 60
-_PATIENCE_SECONDS = 60
+_ANSWER_SECONDS = 180
+_PATIENCE_SECONDS = 180
 
 
 class Trail:

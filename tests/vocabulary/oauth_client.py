@@ -27,7 +27,7 @@ class OAuthClient:
 
     url: str
     http: httpx.AsyncClient = field(
-        default_factory=lambda: httpx.AsyncClient(timeout=15, verify=PLAIN)
+        default_factory=lambda: httpx.AsyncClient(timeout=60, verify=PLAIN)
     )
     client_id: str = ""
     client_secret: str | None = None

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import httpx
 
 CHECKOUT = Path(__file__).parent.parent.parent
-START_SECONDS = 30.0
+START_SECONDS = 90.0
 SECRET_KEY = "a-session-secret-of-the-tests-0123456789abcdef"
 
 
@@ -45,7 +45,7 @@ class SandboxProcess:
             f"{self.url}/__sandbox/{verb}",
             json=body or {},
             headers={"X-Sandbox-Control": self.ready["control_secret"]},
-            timeout=10,
+            timeout=60,
         )
         answer.raise_for_status()
         return answer.json()
@@ -94,7 +94,7 @@ def running_sandbox(
             yield SandboxProcess(json.loads(process.stdout.readline()), process)
         finally:
             process.stdin.close()
-            process.wait(timeout=10)
+            process.wait(timeout=60)
 
 
 @dataclass
@@ -162,7 +162,7 @@ def running_server(
             yield server
         finally:
             process.terminate()
-            process.wait(timeout=20)
+            process.wait(timeout=60)
 
 
 def _wait_for_health(server: ServerProcess, verify: ssl.SSLContext | Literal[False]) -> None:
@@ -170,7 +170,7 @@ def _wait_for_health(server: ServerProcess, verify: ssl.SSLContext | Literal[Fal
     while time.monotonic() - started < START_SECONDS:
         assert server.process.poll() is None, server.log_file.read_text()
         with contextlib.suppress(httpx.TransportError):
-            answer = httpx.get(f"{server.url}/health", timeout=5, verify=verify)
+            answer = httpx.get(f"{server.url}/health", timeout=30, verify=verify)
             if answer.status_code == 200:
                 return
         time.sleep(0.02)

@@ -22,7 +22,7 @@ from tests.vocabulary.oauth_client import OAuthClient
 from tests.vocabulary.processes import ServerProcess, free_port, running_server
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-_START_SECONDS = 10.0
+_START_SECONDS = 90.0
 
 _NGINX_CONFIGURATION = """
 daemon off;
@@ -134,7 +134,7 @@ class Replicas:
         chosen = [self.servers[index] for index in to] or self.servers
         ports = [httpx.URL(server.url).port or 0 for server in chosen]
         mounts = {self.url: InTurn(ports)}
-        self._opened.append(httpx.AsyncClient(mounts=mounts, timeout=30, verify=PLAIN))
+        self._opened.append(httpx.AsyncClient(mounts=mounts, timeout=60, verify=PLAIN))
         return self._opened[-1]
 
     async def close(self) -> None:
@@ -175,7 +175,7 @@ def running_nginx(folder: Path, port: int, ports: Sequence[int]) -> Iterator[Non
             yield
         finally:
             process.terminate()
-            process.wait(timeout=10)
+            process.wait(timeout=60)
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:

@@ -94,7 +94,7 @@ def running_stateful_server(port: int) -> Iterator[str]:
             yield url
         finally:
             process.kill()
-            process.wait(timeout=10)
+            process.wait(timeout=60)
 
 
 if __name__ == "__main__":
