@@ -7,8 +7,9 @@ still holds, else the page. Only a press on `Allow` makes a code; whatever else 
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 

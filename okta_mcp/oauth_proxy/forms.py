@@ -8,14 +8,11 @@ request approves no other. A browser keeps at most ten of these cookies, the old
 
 import hashlib
 import hmac
-import json
 import re
 import secrets
-from dataclasses import dataclass
-from typing import Any
 
+import msgspec
 from itsdangerous import BadSignature, TimestampSigner
-from pydantic import TypeAdapter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -30,8 +27,7 @@ _COOKIE = "form_"
 _FORM_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(msgspec.Struct, frozen=True):
     """What a form is about: the request it belongs to, and to whom it was shown, if signed in.
 
     `error` is the code with which a no ends the client's request. `reason` is that of the problem
@@ -45,7 +41,11 @@ class Form:
     reason: str | None = None
 
 
-_ADAPTER = TypeAdapter(Form)
+class _Contents(msgspec.Struct, frozen=True):
+    """What is sealed: the form, and the digest of the cookie that proves it."""
+
+    cookie: str
+    form: Form
 
 
 class Forms:
@@ -63,7 +63,7 @@ class Forms:
     def issued(self, purpose: str, form: Form) -> tuple[str, str]:
         """The sealed form for the page, and the value of the cookie that goes with it."""
         cookie = self._signer.sign(secrets.token_urlsafe(16)).decode()
-        contents = json.dumps({"cookie": _digest(cookie), "form": _ADAPTER.dump_python(form)})
+        contents = msgspec.json.encode(_Contents(_digest(cookie), form)).decode()
         return self._sealer.seal(contents, purpose), cookie
 
     def keep(self, request: Request, response: Response, form: Form, cookie: str) -> None:
@@ -84,12 +84,13 @@ class Forms:
         """The form of a POST; raises `PageError` 403 `form_foreign` or 400 `form_expired`."""
         self._check_origin(request)
         try:
-            contents: dict[str, Any] = json.loads(self._sealer.open(sealed or "", purpose))
+            opened = self._sealer.open(sealed or "", purpose)
         except NotSealedHereError:
             raise PageError("form_expired") from None
-        form = _ADAPTER.validate_python(contents["form"])
+        contents = msgspec.json.decode(opened, type=_Contents)
+        form = contents.form
         cookie = self._cookies.get(request, f"{_COOKIE}{form.id}")
-        if cookie is None or not hmac.compare_digest(_digest(cookie), contents["cookie"]):
+        if cookie is None or not hmac.compare_digest(_digest(cookie), contents.cookie):
             raise PageError("form_foreign", status=403)
         try:
             self._signer.unsign(cookie, max_age=FORM_TTL_SECONDS)

@@ -7,7 +7,8 @@ when the last of them has ended, whether somebody ended it or its time did.
 import secrets
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from okta_mcp.okta.authorization_server import OktaLoginError
 from okta_mcp.okta.oidc import OktaLogin

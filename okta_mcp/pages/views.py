@@ -4,9 +4,10 @@ Strings arrive as they are; the renderer escapes them and takes hidden character
 epoch seconds in UTC. `form_token` is the value of the hidden input `form` and is never shown.
 """
 
-from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
+
+import msgspec
 
 from okta_mcp.rbac.behind import Behind
 
@@ -14,8 +15,7 @@ from okta_mcp.rbac.behind import Behind
 _EXECUTABLE_SCHEMES = frozenset({"javascript", "data", "vbscript", "blob", "file", "about"})
 
 
-@dataclass(frozen=True, slots=True)
-class ClientView:
+class ClientView(msgspec.Struct, frozen=True):
     """The client that asks. `name` is its own claim; `redirect_host` is where the answer goes.
 
     `kind` says what the redirect URI is; `is_known_host` that the administrator listed the host;
@@ -31,8 +31,7 @@ class ClientView:
     document_host: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ServerView:
+class ServerView(msgspec.Struct, frozen=True):
     """A server behind the gateway, in the words of the configuration.
 
     `state` is up, starting or down, and `reason` why; empty where the page does not say.
@@ -55,8 +54,7 @@ def server_views(behind: Behind, scopes: tuple[str, ...]) -> tuple[ServerView, .
     )
 
 
-@dataclass(frozen=True, slots=True)
-class SignIn:
+class SignIn(msgspec.Struct, frozen=True):
     """Before Okta: who asks, where the answer goes, what it asks for.
 
     `client` is None for somebody who signs in to this server's own pages.
@@ -69,8 +67,7 @@ class SignIn:
     servers: tuple[ServerView, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Consent:
+class Consent(msgspec.Struct, frozen=True):
     """The decision. `scopes` and `tools` are what is left after cutting with the role.
 
     `tools` pairs a family's title with its tool names. `access_ends_at` is the end of the access,
@@ -92,8 +89,7 @@ class Consent:
     servers: tuple[ServerView, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Button:
+class Button(msgspec.Struct, frozen=True):
     """The way on: a link (`href`) or a POST form (`form_action`, own path) with `form` in it.
 
     `decision`, if given, is sent as the button's own value. Raises `ValueError` for neither or
@@ -115,8 +111,7 @@ class Button:
             raise ValueError("href must not run anything")
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(msgspec.Struct, frozen=True):
     """An error in words; most come from `problems.PROBLEMS`. Without a button: the start page.
 
     `checks` are ids of `okta-mcp doctor`, for the administrator.
@@ -133,24 +128,21 @@ class Problem:
     button: Button | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SignOut:
+class SignOut(msgspec.Struct, frozen=True):
     """The question before signing out."""
 
     person_login: str
     form_token: str
 
 
-@dataclass(frozen=True, slots=True)
-class SignedOut:
+class SignedOut(msgspec.Struct, frozen=True):
     """After signing out. `disconnected`: whether the person's clients were too; None: unknown."""
 
     okta_sign_in_url: str = ""
     disconnected: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Connection:
+class Connection(msgspec.Struct, frozen=True):
     """One connected client; `id` names its grant in the page's form."""
 
     id: str
@@ -163,8 +155,7 @@ class Connection:
     servers: tuple[ServerView, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Connections:
+class Connections(msgspec.Struct, frozen=True):
     """What a person has connected, and how many answers of theirs are remembered."""
 
     person_login: str
@@ -174,8 +165,7 @@ class Connections:
     form_token: str
 
 
-@dataclass(frozen=True, slots=True)
-class Tools:
+class Tools(msgspec.Struct, frozen=True):
     """What a person may use, whatever a client was given of it.
 
     `families` pairs a family's title with its tool names; `servers` are those behind the gateway.
@@ -187,8 +177,7 @@ class Tools:
     servers: tuple[ServerView, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Home:
+class Home(msgspec.Struct, frozen=True):
     """The start page. `mcp_url` is what people paste; `vscode_url` installs it in VS Code."""
 
     mcp_url: str

@@ -12,19 +12,19 @@ While servers are updated one after the other, an older and a newer version read
 records. So a new field has a default, and a field is never taken away or given another meaning
 (otherwise it is a new layout); what this version does not know of a record it leaves in it.
 
-A grant and an access token are read at every request, which is why they are structs of msgspec:
-frozen like the dataclasses, and made from JSON in half the time. What is as by default is not
-written, so a default of theirs is never changed either.
+They are structs of msgspec, made from JSON in half the time that a dataclass takes. Of a grant and
+an access token, which are read at every request, what is as by default is not written, so a default
+of theirs is never changed either.
 """
 
 import hashlib
 import json
 import logging
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from okta_mcp.stores.interface import Kind, Store
 
@@ -41,8 +41,7 @@ def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class Client:
+class Client(msgspec.Struct, frozen=True):
     """A registered MCP client (RFC 7591). All it says of itself is a claim."""
 
     client_id: str
@@ -56,8 +55,7 @@ class Client:
     authorized: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedRequest:
+class CheckedRequest(msgspec.Struct, frozen=True):
     """An authorization request that has passed every check of `authorization_request.py`.
 
     `id` is made here and names the request on its forms and pages; it is never Okta's `state`.
@@ -75,8 +73,7 @@ class CheckedRequest:
     fetch_site: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Leg:
+class Leg(msgspec.Struct, frozen=True):
     """One trip of a browser to Okta; stored under the digest of Okta's `state`.
 
     `request` is None for a sign-in that no client asked for.
@@ -88,15 +85,13 @@ class Leg:
     binding_digest: str
 
 
-@dataclass(frozen=True, slots=True)
-class LatestLeg:
+class LatestLeg(msgspec.Struct, frozen=True):
     """Which state the newest trip to Okta of one request has, so that a new one ends it."""
 
     state_digest: str
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(msgspec.Struct, frozen=True):
     """A browser session of a person; stored under `<user id>:<digest of the session id>`."""
 
     key: str
@@ -108,16 +103,14 @@ class Session:
     upstream_id: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Upstream:
+class Upstream(msgspec.Struct, frozen=True):
     """Okta's refresh token of one sign-in; kept only where roles or calls depend on it."""
 
     refresh_token_sealed: str
     kept_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class PendingConsent:
+class PendingConsent(msgspec.Struct, frozen=True):
     """A checked request that waits for the answer of the person who has just signed in."""
 
     request: CheckedRequest
@@ -156,8 +149,7 @@ class Grant(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     service_key: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Code:
+class Code(msgspec.Struct, frozen=True):
     """An authorization code; once `used` it stays as the mark by which reuse is known."""
 
     grant_key: str
@@ -177,38 +169,33 @@ class AccessToken(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     expires_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class RefreshToken:
+class RefreshToken(msgspec.Struct, frozen=True):
     """A handle on a grant at one generation; kept when used, so that reuse is known."""
 
     grant_key: str
     generation: int
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(msgspec.Struct, frozen=True):
     """The tombstone of something that works once."""
 
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class RememberedConsent:
+class RememberedConsent(msgspec.Struct, frozen=True):
     """That a person allowed this client, redirect URI and scopes until `expires_at`."""
 
     expires_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class KeptReport:
+class KeptReport(msgspec.Struct, frozen=True):
     """The CSV of a report; stored under `<user id>/<report id>`."""
 
     kept_at: float
     sealed: str
 
 
-@dataclass(frozen=True, slots=True)
-class KnownRole:
+class KnownRole(msgspec.Struct, frozen=True):
     """Which role Okta's groups gave a person, by a question that was put at `asked_at`.
 
     Stored under `<user id>/<sign-in id>`, the latter empty where roles need none.

@@ -1,6 +1,6 @@
 """One filled view for each page, and the pages themselves."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from okta_mcp.pages import (
     Button,

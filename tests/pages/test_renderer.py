@@ -1,10 +1,10 @@
 """The pages as documents: structure, escaping, and what each must say (A-19, C-02, C-03, C-05)."""
 
 import re
-from dataclasses import replace
 
 import pytest
 from jinja2 import UndefinedError
+from msgspec.structs import replace
 
 from okta_mcp.pages import ClientView, Pages, SignedOut
 from okta_mcp.rbac.families import FAMILIES

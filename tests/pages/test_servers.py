@@ -1,8 +1,7 @@
 """Servers behind the gateway on the pages: named in plain sight, and nothing promised for them."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from tests.pages.document import Document
 from tests.pages.samples import (

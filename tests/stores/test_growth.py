@@ -1,9 +1,9 @@
 """After any number of logins a store holds what lives and nothing else."""
 
 from collections import Counter
-from dataclasses import replace
 
 from msgspec import structs
+from msgspec.structs import replace
 from redis.asyncio import Redis
 
 from okta_mcp.stores.interface import Store

@@ -1,8 +1,7 @@
 """Records go through the store unchanged, and no secret stands in it."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from okta_mcp.stores.interface import Kind
 from okta_mcp.stores.memory import MemoryStore
