@@ -67,7 +67,10 @@ def assembled(
     secrets, sealer, records, rates = shared.secrets, shared.sealer, shared.records, shared.rates
     audit, http, key = shared.audit, shared.http, shared.key
     cookies = Cookies(is_https=settings.is_https)
-    login = okta_login(settings, http, key, now)
+    known_keys = shared.known_keys
+    login = okta_login(
+        settings, http, key, now, known_keys.of(settings.issuer) if known_keys else None
+    )
     # A grant can begin at the end of a session, and still needs it at its own end.
     upstream_ttl_seconds = settings.session_ttl_seconds + settings.grant_ttl_seconds
     upstreams = Upstreams(records, sealer, login, ttl_seconds=upstream_ttl_seconds, now=now)
@@ -132,6 +135,7 @@ def assembled(
         rates=rates,
         refusals=shared.refusals,
         counts=shared.counts,
+        known_keys=known_keys,
         organisation=shared.organisation,
         resolver=resolver,
         login=login,

@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeAlias
 from okta_mcp.okta.authorization_server import AuthorizationServer, OktaLoginError
 from okta_mcp.okta.ids import is_okta_id
 from okta_mcp.okta.keys import (
+    Share,
     SigningKeys,
     UntrustedTokenError,
     check_beginning,
@@ -106,13 +107,16 @@ class Expected:
 class SignatureCheck:
     """Verifies with the keys that the authorization server publishes; Okta hears of no token.
 
-    A token that was revoked stays good until it expires.
+    A token that was revoked stays good until it expires. With `share` other processes read the
+    same keys.
     """
 
-    def __init__(self, server: AuthorizationServer, expected: Expected) -> None:
+    def __init__(
+        self, server: AuthorizationServer, expected: Expected, share: Share | None = None
+    ) -> None:
         self._expected = expected
         # However many keys are made up, the key set is fetched twice a minute at most.
-        self._keys = SigningKeys(server.key_set, expected.now)
+        self._keys = SigningKeys(server.key_set, expected.now, share)
 
     async def access(self, token: str, before_asking: BeforeAsking) -> Access:  # noqa: ARG002
         try:

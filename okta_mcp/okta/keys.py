@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import math
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 import jwt
@@ -29,18 +30,34 @@ class UntrustedTokenError(Exception):
     """The token cannot be trusted; the text says which check failed and is for the log only."""
 
 
+@dataclass(frozen=True, slots=True)
+class KeySet:
+    """The document with an issuer's keys, and when it was asked for in epoch seconds."""
+
+    document: dict[str, Any]
+    asked_at: float
+
+
+# A key set that was asked for at that time or later: another process's, or what the call gives.
+Share = Callable[[float, Callable[[], Awaitable[KeySet]]], Awaitable[KeySet]]
+
+
 class SigningKeys:
     """The keys of one issuer, fetched when they are first needed and at most hourly.
 
     A key id that is not known makes one more fetch, shared by all who wait, and then none for
     30 seconds: a flood of bad logins makes no flood of fetches, and a rotation is picked up
-    within a minute.
+    within a minute. With `share` all that holds of several processes together.
     """
 
     def __init__(
-        self, fetch: Callable[[], Awaitable[dict[str, Any]]], now: Callable[[], float]
+        self,
+        fetch: Callable[[], Awaitable[dict[str, Any]]],
+        now: Callable[[], float],
+        share: Share | None = None,
     ) -> None:
         self._fetch = fetch
+        self._share = share
         self._now = now
         self._keys: dict[str, jwt.PyJWK] = {}
         self._next_fetch_at = self._stale_at = float("-inf")
@@ -53,14 +70,16 @@ class SigningKeys:
         That is what `fetch` raises, or `LoginUnavailableError` while it is not asked again.
         """
         if self._now() >= self._stale_at:
-            await self._asked_for()
+            await self._asked_for(_KEYS_LIVE_SECONDS)
         if not self._keys and self._has_failed:
             raise LoginUnavailableError("okta_unreachable")
 
     async def key(self, key_id: str) -> jwt.PyJWK:
         """The key of that id; raises `UntrustedTokenError`, and as `ready` does."""
-        if key_id not in self._keys or self._now() >= self._stale_at:
-            await self._asked_for()
+        if self._now() >= self._stale_at:
+            await self._asked_for(_KEYS_LIVE_SECONDS)
+        if key_id not in self._keys:
+            await self._asked_for(_COOL_DOWN_SECONDS)
         try:
             return self._keys[key_id]
         except KeyError:
@@ -71,26 +90,35 @@ class SigningKeys:
                 "signed with a key that the issuer does not publish"
             ) from None
 
-    async def _asked_for(self) -> None:
+    async def _asked_for(self, oldest_seconds: float) -> None:
         async with self._lock:
             if self._now() >= self._next_fetch_at:
-                await self._refresh()
+                await self._refresh(oldest_seconds)
 
-    async def _refresh(self) -> None:
+    async def _refresh(self, oldest_seconds: float) -> None:
         # Also a failed fetch counts, so that an issuer in trouble is not asked by every login.
         self._next_fetch_at = self._now() + _RETRY_SECONDS
         self._has_failed = True
         try:
-            document = await self._fetch()
+            if self._share is None:
+                found = await self._fetched()
+            else:
+                found = await self._share(self._now() - oldest_seconds, self._fetched)
         except Exception:
             if not self._keys:
                 raise
             # What is known still verifies; the next login after the pause asks again.
             return
         self._has_failed = False
-        self._keys = usable_keys(document)
-        self._next_fetch_at = self._now() + _COOL_DOWN_SECONDS
-        self._stale_at = self._now() + _KEYS_LIVE_SECONDS
+        self._keys = usable_keys(found.document)
+        # By the clock of whoever asked; one that is ahead prolongs nothing.
+        asked_at = min(found.asked_at, self._now())
+        self._next_fetch_at = asked_at + _COOL_DOWN_SECONDS
+        self._stale_at = asked_at + _KEYS_LIVE_SECONDS
+
+    async def _fetched(self) -> KeySet:
+        asked_at = self._now()
+        return KeySet(await self._fetch(), asked_at)
 
 
 def usable_keys(document: dict[str, Any]) -> dict[str, jwt.PyJWK]:

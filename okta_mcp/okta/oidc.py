@@ -24,7 +24,7 @@ from okta_mcp.okta.authorization_server import (
     lifetime,
 )
 from okta_mcp.okta.client_authentication import ClientAuthentication
-from okta_mcp.okta.keys import SigningKeys, UntrustedTokenError, verified_id_token
+from okta_mcp.okta.keys import Share, SigningKeys, UntrustedTokenError, verified_id_token
 
 # RFC 7636 allows 43 to 128 characters; 64 random bytes make 86.
 _VERIFIER_BYTES = 64
@@ -68,7 +68,8 @@ def s256(verifier: str) -> str:
 class OktaLogin:
     """One application at one authorization server.
 
-    With `acr_values` a sign-in has to be as strong as one of them. `now` gives epoch seconds.
+    With `acr_values` a sign-in has to be as strong as one of them; with `share` other processes
+    read the signing keys too. `now` gives epoch seconds.
     """
 
     def __init__(
@@ -79,13 +80,14 @@ class OktaLogin:
         redirect_uri: str,
         now: Callable[[], float],
         acr_values: tuple[str, ...] = (),
+        share: Share | None = None,
     ) -> None:
         self._server = server
         self._authentication = authentication
         self.redirect_uri = redirect_uri
         self._now = now
         self._acr_values = acr_values
-        self._keys = SigningKeys(server.key_set, now)
+        self._keys = SigningKeys(server.key_set, now, share)
 
     @property
     def issuer(self) -> str:

@@ -123,7 +123,8 @@ def _check(shared: Core, server: AuthorizationServer) -> TokenCheck:
     settings = shared.settings
     expected = Expected(server.issuer, settings.okta_oauth_audience or "", shared.now)
     if settings.okta_token_check == "jwks":  # noqa: S105 - the name of a check
-        return SignatureCheck(server, expected)
+        share = shared.known_keys.of(server.issuer) if shared.known_keys else None
+        return SignatureCheck(server, expected, share)
     return Introspection(server, authentication(settings, shared.key, shared.now), expected)
 
 

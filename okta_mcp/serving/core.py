@@ -26,6 +26,7 @@ from okta_mcp.rbac.policy_file import groups_by_role
 from okta_mcp.rbac.principal import current_principal
 from okta_mcp.rbac.roles import LiveRoles, RoleDecision, RoleMapping
 from okta_mcp.serving.gateway_configuration import behind_of, configured_servers, mismatches
+from okta_mcp.serving.known_keys import StoredKeys
 from okta_mcp.serving.metering import Unmetered, metering
 from okta_mcp.serving.okta_access import private_key
 from okta_mcp.serving.okta_counts import StoredCounts
@@ -53,7 +54,8 @@ log = logging.getLogger("okta_mcp")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Core:
-    """What a mode builds on. `counts` are there where other processes call the same Okta."""
+    """What a mode builds on. `counts` and `known_keys` are there where other processes ask the same
+    Okta."""
 
     settings: Settings
     now: Callable[[], float]
@@ -68,6 +70,7 @@ class Core:
     rates: Rates
     refusals: Refusals
     counts: StoredCounts | None
+    known_keys: StoredKeys | None
     organisation: str
 
     @property
@@ -106,6 +109,8 @@ def core(
     # In memory nothing waits and nothing is ever away: records need not ask through the watch.
     is_in_memory = type(opened) is MemoryStore
     store = _watched_store(kept, audit, answers_at_once=is_in_memory)
+    sealer = Sealer(secrets, "sealing")
+    records = Records(kept if is_in_memory else store)
     rates = Rates(
         opened_redis(settings.store), settings.store_prefix, derived_key(secrets[0], "rates")
     )
@@ -116,13 +121,13 @@ def core(
         now=now,
         secrets=secrets,
         key=key,
-        sealer=Sealer(secrets, "sealing"),
+        sealer=sealer,
         audit=audit,
         meter=meter,
         # A new client costs 20 ms for its TLS context: one for the life of the process.
         http=meter.client(now, timeout=_OKTA_TIMEOUT_SECONDS, follow_redirects=False),
         store=store,
-        records=Records(kept if is_in_memory else store),
+        records=records,
         rates=rates,
         refusals=Refusals(
             audit,
@@ -130,6 +135,7 @@ def core(
             rates.rate("notices of refusals", "1/minute"),
         ),
         counts=StoredCounts(store) if has_others else None,
+        known_keys=StoredKeys(records, sealer, now) if has_others else None,
         organisation=SANDBOX_NAME if sandbox_url else urlsplit(settings.okta_org_url).netloc,
     )
 

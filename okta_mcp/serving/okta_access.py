@@ -24,6 +24,7 @@ from okta_mcp.okta.client_key import ClientKey, ClientKeyError, client_key
 from okta_mcp.okta.credentials import ApiToken, Credentials
 from okta_mcp.okta.delegated import PersonalTokens
 from okta_mcp.okta.directory import ClaimsDirectory, Directory, ManagementDirectory
+from okta_mcp.okta.keys import Share
 from okta_mcp.okta.oidc import OktaLogin
 from okta_mcp.okta.service_application import ServiceApplication
 from okta_mcp.okta.sharing import Counts
@@ -60,7 +61,11 @@ def private_key(settings: Settings) -> ClientKey | None:
 
 
 def okta_login(
-    settings: Settings, http: httpx.AsyncClient, key: ClientKey | None, now: Callable[[], float]
+    settings: Settings,
+    http: httpx.AsyncClient,
+    key: ClientKey | None,
+    now: Callable[[], float],
+    share: Share | None = None,
 ) -> OktaLogin:
     """The application that people sign in through."""
     server = AuthorizationServer(
@@ -72,6 +77,7 @@ def okta_login(
         redirect_uri=settings.redirect_uri,
         now=now,
         acr_values=settings.okta_acr_values,
+        share=share,
     )
 
 

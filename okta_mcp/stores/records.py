@@ -208,6 +208,15 @@ class KnownRole(msgspec.Struct, frozen=True):
     member_of: tuple[str, ...] = ()
 
 
+class KnownKeys(msgspec.Struct, frozen=True):
+    """An issuer's signing keys, as one of several processes has read them.
+
+    Stored under the issuer; sealed, because who can write to a store shall not say whom to believe.
+    """
+
+    sealed: str
+
+
 class Repository(Generic[Record]):
     """One kind of record in the store: the verbs, with records in the place of bytes.
 
@@ -345,6 +354,7 @@ class Records:
         # The largest values of all: a megabyte each at the most.
         self.reports = Repository(store, Kind("reports", 500), KeptReport)
         self.roles = Repository(store, Kind("roles", 100_000), KnownRole)
+        self.known_keys = Repository(store, Kind("known_keys", 10), KnownKeys)
         self.leases = Repository(store, Kind("leases", 10_000), Mark)
 
     async def mark_used(self, key: str, code: Code, ttl_seconds: float) -> bool:

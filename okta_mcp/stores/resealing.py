@@ -1,9 +1,9 @@
 """Which fields of the records are sealed, for which purpose, and how they get the current key.
 
 The one list of them: `okta-mcp keys rotate` re-seals what stands here, `store check` opens it. The
-purposes are those of the modules that seal: `legs`, `sessions`, `upstreams`, `grants`, and
-`report_shelf`. A sealed value is replaced by `swap`, so servers may run: what they change meanwhile
-is looked at again, and what they end stays ended.
+purposes are those of the modules that seal: `legs`, `sessions`, `upstreams`, `grants`,
+`report_shelf` and `known_keys`. A sealed value is replaced by `swap`, so servers may run: what they
+change meanwhile is looked at again, and what they end stays ended.
 """
 
 import json
@@ -41,6 +41,7 @@ SEALED_FIELDS: tuple[tuple[str, str, Purposes], ...] = (
     ("upstreams", "refresh_token_sealed", _always("okta refresh token")),
     ("grants", "answer_sealed", _refresh_answer),
     ("reports", "sealed", lambda key, _record, _tokens: (f"report {key}",)),
+    ("known_keys", "sealed", lambda key, _record, _tokens: (f"keys of {key}",)),
 )
 
 

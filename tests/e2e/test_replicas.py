@@ -98,6 +98,21 @@ async def test_a_login_whose_steps_alternate_succeeds_and_okta_is_asked_once(
         assert {"resource.read", "server.started"} <= {event["event"] for event in server.events()}
 
 
+async def test_one_of_them_asks_okta_for_its_keys(redis: RedisServer, tmp_path: Path) -> None:
+    """Three sign-ins, each at a server that has seen none before."""
+    url = f"http://localhost:{free_port()}"
+    with running_sandbox(url) as okta:
+        environment = okta.settings_for_server()
+        environment |= {"STORE_URL": redis.url, "STORE_PREFIX": "keys"}
+        with running_replicas(tmp_path, url, 3, environment) as servers:
+            everywhere = Replicas(url, servers)
+            for number, name in enumerate(PEOPLE):
+                await connected(everywhere.browser(number), await everywhere.client(number), name)
+            asked = [entry["path"] for entry in okta.requests()]
+            assert asked.count("/oauth2/v1/keys") == 1
+            await everywhere.close()
+
+
 async def test_a_rate_is_counted_over_all(
     redis: RedisServer, sandbox: SandboxProcess, server_port: int, tmp_path: Path
 ) -> None:
