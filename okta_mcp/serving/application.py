@@ -22,6 +22,8 @@ from okta_mcp.serving.trace import RequestReferences
 from okta_mcp.serving.workers import Worker
 from okta_mcp.settings import Settings
 
+_CANCELLED_AGAIN_SECONDS = 0.2
+
 log = logging.getLogger("okta_mcp")
 
 
@@ -60,9 +62,7 @@ def application(
             if settings.store.startswith("memory:") and not settings.is_resource_server:
                 log.info("the store is in memory: a restart forgets clients, sign-ins and access")
             yield
-            for task in running:
-                task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
+            await ended(running)
         await core.meter.stop()
         await core.http.aclose()
         if closed is not None:
@@ -92,6 +92,21 @@ def application(
     # Starlette would answer a slash too many by a 307 to whatever host and scheme the request said.
     app.router.redirect_slashes = False
     return app
+
+
+async def ended(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    """Cancel the tasks until every one has ended.
+
+    Once is not enough: a cancellation that comes while the client of Redis deals with a lost
+    connection is lost with it, and the server would wait for ever for a task that goes on.
+    """
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=_CANCELLED_AGAIN_SECONDS)
+    # So that what one has failed with is not told as if nobody had asked.
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class _Application(Starlette):
